@@ -1,0 +1,1 @@
+"""Gateways: one folder each, an adapter and a simulator that share no code."""

@@ -1,0 +1,1 @@
+"""KakaoPay single payments: `ready`, `approve`, `order`, `cancel`."""

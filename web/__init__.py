@@ -1,0 +1,1 @@
+"""The edge: HTTP, command line, and the only wiring. Decides nothing about money."""
