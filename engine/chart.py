@@ -1,0 +1,407 @@
+"""The one chart: states, events and guards, decided by python-statemachine, and all views of it.
+
+It refuses to touch anything: guards are pure functions of folded facts, and nothing here does I/O.
+The chart's version is the SHA-256 of its canonical JSON; entries name the chart that decided them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from typing import Any, cast
+
+from statemachine import State, StateChart
+from statemachine.exceptions import TransitionNotAllowed
+
+from engine.canonical import canonical
+
+MAX_APPROVE_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a guard may see of a transaction: numbers folded from its log, nothing else."""
+
+    amount: int
+    captured: int = 0
+    refunded: int = 0
+    attempts: int = 0
+    expires_at: int = 0
+    completed_at: int | None = None
+    intent_source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a guard may see of the event: the amounts it carries and the time it happens at."""
+
+    now: int = 0
+    amount: int = 0
+    captured: int = 0
+    refunded_total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A condition from the closed vocabulary; `reason` is what a refused caller is told."""
+
+    id: str
+    reason: str
+    holds: Callable[[Facts, Given, str], bool] = field(repr=False)
+
+
+GUARDS: Mapping[str, Guard] = {
+    guard.id: guard
+    for guard in (
+        Guard(
+            "attempts<5",
+            "too_many_attempts",
+            lambda facts, given, target: facts.attempts < MAX_APPROVE_ATTEMPTS,
+        ),
+        Guard(
+            "captured==amount",
+            "captured_differs",
+            lambda facts, given, target: given.captured == facts.amount,
+        ),
+        Guard(
+            "completed_at==null",
+            "already_completed",
+            lambda facts, given, target: facts.completed_at is None,
+        ),
+        Guard(
+            "now>=expires_at",
+            "not_expired_yet",
+            lambda facts, given, target: given.now >= facts.expires_at,
+        ),
+        Guard(
+            "amount<=refundable",
+            "refund_exceeds_balance",
+            lambda facts, given, target: 0 < given.amount <= facts.captured - facts.refunded,
+        ),
+        Guard(
+            "amount==refundable",
+            "only_full_refund",
+            lambda facts, given, target: given.amount == facts.captured - facts.refunded,
+        ),
+        Guard(
+            "remaining==0",
+            "money_remains",
+            lambda facts, given, target: facts.captured - given.refunded_total == 0,
+        ),
+        Guard(
+            "remaining>0",
+            "no_money_remains",
+            lambda facts, given, target: facts.captured - given.refunded_total > 0,
+        ),
+        Guard(
+            "target==intent.source",
+            "not_the_intents_source",
+            lambda facts, given, target: target == facts.intent_source,
+        ),
+    )
+}
+
+
+@dataclass(slots=True)
+class Slot:
+    """The model a machine runs on: a state, the folded facts and what the event carries."""
+
+    state: str
+    facts: Facts
+    given: Given = Given()
+
+
+def _cond(guard_id: str) -> Callable[..., bool]:
+    guard = GUARDS[guard_id]
+
+    def holds(model: Slot, target: State) -> bool:
+        return guard.holds(model.facts, model.given, cast(str, target.value))
+
+    holds.__name__ = guard_id
+    return holds
+
+
+class PaymentChart(StateChart[Slot]):
+    """A payment, from the order to the last won refunded."""
+
+    allow_event_without_transition = False
+    catch_errors_as_events = False
+    atomic_configuration_update = True
+    enable_self_transition_entries = False
+
+    created = State(initial=True)
+    ready = State()
+    approving = State()
+    approved = State()
+    completed = State()
+    refunding = State()
+    partially_refunded = State()
+    refunded = State(final=True)
+    cancelled = State()
+    failed = State()
+    expired = State()
+    captured_unwanted = State()
+
+    make_ready = created.to(ready)
+    approve = ready.to(approving, cond=_cond("attempts<5"))
+    approval_confirmed = approving.to(approved, cond=_cond("captured==amount"))
+    approval_declined = approving.to(failed)
+    approval_not_taken = approving.to(ready)
+    complete = approved.to(completed) | partially_refunded.to(
+        completed, cond=_cond("completed_at==null")
+    )
+    cancel = created.to(cancelled) | ready.to(cancelled)
+    fail = created.to(failed) | ready.to(failed)
+    expire = created.to(expired, cond=_cond("now>=expires_at")) | ready.to(
+        expired, cond=_cond("now>=expires_at")
+    )
+    refund = (
+        approved.to(refunding, cond=_cond("amount<=refundable"))
+        | completed.to(refunding, cond=_cond("amount<=refundable"))
+        | partially_refunded.to(refunding, cond=_cond("amount<=refundable"))
+        | captured_unwanted.to(refunding, cond=_cond("amount==refundable"))
+    )
+    refund_settled = refunding.to(refunded, cond=_cond("remaining==0")) | refunding.to(
+        partially_refunded, cond=_cond("remaining>0")
+    )
+    refund_rejected = (
+        refunding.to(approved, cond=_cond("target==intent.source"))
+        | refunding.to(completed, cond=_cond("target==intent.source"))
+        | refunding.to(partially_refunded, cond=_cond("target==intent.source"))
+        | refunding.to(captured_unwanted, cond=_cond("target==intent.source"))
+    )
+    charge_found = (
+        cancelled.to(captured_unwanted)
+        | failed.to(captured_unwanted)
+        | expired.to(captured_unwanted)
+    )
+    refund_found = (
+        approved.to(partially_refunded, cond=_cond("remaining>0"))
+        | approved.to(refunded, cond=_cond("remaining==0"))
+        | completed.to(partially_refunded, cond=_cond("remaining>0"))
+        | completed.to(refunded, cond=_cond("remaining==0"))
+        | partially_refunded.to(partially_refunded, cond=_cond("remaining>0"))
+        | partially_refunded.to(refunded, cond=_cond("remaining==0"))
+        | captured_unwanted.to(partially_refunded, cond=_cond("remaining>0"))
+        | captured_unwanted.to(refunded, cond=_cond("remaining==0"))
+    )
+
+
+DEADLINES: Mapping[str, str | None] = {
+    "created": "expires_at",
+    "ready": "expires_at",
+    "approving": "evidence",
+    "approved": "forever",
+    "completed": "forever",
+    "refunding": "evidence",
+    "partially_refunded": "forever",
+    "refunded": None,
+    "cancelled": None,
+    "failed": None,
+    "expired": None,
+    "captured_unwanted": "forever",
+}
+"""What each state waits for; None marks a closed state."""
+
+HTTP_NAMES: Mapping[str, str] = {
+    "make_ready": "ready",
+    "approve": "approve",
+    "complete": "complete",
+    "cancel": "cancel",
+    "fail": "fail",
+    "refund": "refund",
+}
+"""Events a caller may fire, and their names on the wire; all others are evidence or the worker's."""
+
+EVENT_OF_HTTP: Mapping[str, str] = {wire: event for event, wire in HTTP_NAMES.items()}
+STATES: tuple[str, ...] = tuple(DEADLINES)
+CLOSED: frozenset[str] = frozenset(state for state, wait in DEADLINES.items() if wait is None)
+INITIAL = "created"
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One edge of the chart."""
+
+    event: str
+    source: str
+    target: str
+    guard: str | None
+
+
+def _edges() -> tuple[Transition, ...]:
+    found = []
+    for state in PaymentChart.states:
+        for edge in state.transitions:
+            names = [spec.func.__name__ for spec in edge.cond]
+            for event in edge.events:
+                found.append(
+                    Transition(
+                        event.id,
+                        cast(str, edge.source.id),
+                        cast(str, cast(State, edge.target).id),
+                        names[0] if names else None,
+                    )
+                )
+    order = list(PaymentChart.__dict__)
+    return tuple(
+        sorted(
+            found,
+            key=lambda e: (order.index(e.event), STATES.index(e.source), STATES.index(e.target)),
+        )
+    )
+
+
+TRANSITIONS: tuple[Transition, ...] = _edges()
+EVENTS: tuple[str, ...] = tuple(dict.fromkeys(edge.event for edge in TRANSITIONS))
+_ALLOWED: Mapping[str, tuple[str, ...]] = {
+    state: tuple(
+        dict.fromkeys(
+            HTTP_NAMES[edge.event]
+            for edge in TRANSITIONS
+            if edge.source == state and edge.event in HTTP_NAMES
+        )
+    )
+    for state in STATES
+}
+
+
+def allowed_events(state: str) -> tuple[str, ...]:
+    """Wire names of the events a caller may fire in `state` (guards not looked at)."""
+    return _ALLOWED[state]
+
+
+@dataclass(frozen=True, slots=True)
+class Illegal:
+    """No transition of this event leaves the present state."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuardRefused:
+    """A transition exists, but its guard does not hold."""
+
+    guard: str
+    reason: str
+
+
+def decide(event: str, state: str, facts: Facts, given: Given) -> str | Illegal | GuardRefused:
+    """Ask the machine where `event` leads; returns the target state, or why it leads nowhere.
+
+    Raises KeyError for an event or state that the chart does not have.
+    """
+    if event not in EVENTS or state not in DEADLINES:
+        raise KeyError(event if event not in EVENTS else state)
+    slot = Slot(state, facts, given)
+    try:
+        PaymentChart(slot).send(event)
+    except TransitionNotAllowed:
+        return _why_not(event, state, facts, given)
+    return slot.state
+
+
+def _why_not(event: str, state: str, facts: Facts, given: Given) -> Illegal | GuardRefused:
+    for edge in TRANSITIONS:
+        if edge.event == event and edge.source == state and edge.guard:
+            guard = GUARDS[edge.guard]
+            if not guard.holds(facts, given, edge.target):
+                return GuardRefused(guard.id, guard.reason)
+    return Illegal()
+
+
+def document() -> dict[str, Any]:
+    """The chart as data, without its version."""
+    return {
+        "initial": INITIAL,
+        "states": [
+            {"id": state, "closed": state in CLOSED, "deadline": DEADLINES[state]}
+            for state in STATES
+        ],
+        "events": [{"id": event, "http": HTTP_NAMES.get(event)} for event in EVENTS],
+        "transitions": [
+            {
+                "event": edge.event,
+                "http": HTTP_NAMES.get(edge.event),
+                "source": edge.source,
+                "target": edge.target,
+                "guard": edge.guard,
+            }
+            for edge in TRANSITIONS
+        ],
+        "guards": [{"id": guard.id, "reason": guard.reason} for guard in GUARDS.values()],
+    }
+
+
+def version_of(chart: Mapping[str, Any]) -> str:
+    """`sha256:` and the hash of the canonical JSON of `chart`, its `version` left out."""
+    bare = {key: value for key, value in chart.items() if key != "version"}
+    return "sha256:" + hashlib.sha256(canonical(bare)).hexdigest()
+
+
+VERSION = version_of(document())
+
+
+@cache
+def load(version: str) -> dict[str, Any] | None:
+    """A chart by its version, present or old, from `engine/charts/`; None when never released."""
+    name = f"{version.removeprefix('sha256:')}.json"
+    found = resources.files("engine").joinpath("charts", name)
+    if not version.startswith("sha256:") or "/" in name or not found.is_file():
+        return None
+    chart: dict[str, Any] = json.loads(found.read_text("utf-8"))
+    return chart | {"version": version} if version_of(chart) == version else None
+
+
+@cache
+def edges_of(version: str) -> Mapping[tuple[str, str, str], str | None] | None:
+    """(source, event, target) → guard id, of any released chart; None when never released."""
+    chart = load(version)
+    if chart is None:
+        return None
+    return {(e["source"], e["event"], e["target"]): e["guard"] for e in chart["transitions"]}
+
+
+def markdown() -> str:
+    """The chart as a Markdown table, one row an edge."""
+    rows = ["| event | HTTP | from | to | guard |", "|---|---|---|---|---|"]
+    for edge in TRANSITIONS:
+        wire = HTTP_NAMES.get(edge.event)
+        rows.append(
+            f"| `{edge.event}` | {f'`{wire}`' if wire else ''} | {edge.source} | {edge.target} "
+            f"| {f'`{edge.guard}`' if edge.guard else ''} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+def mermaid() -> str:
+    """The chart as a Mermaid state diagram."""
+    lines = ["stateDiagram-v2", f"    [*] --> {INITIAL}"]
+    for edge in TRANSITIONS:
+        label = edge.event + (f" [{edge.guard}]" if edge.guard else "")
+        lines.append(f"    {edge.source} --> {edge.target}: {label}")
+    lines += [f"    {state} --> [*]" for state in STATES if state in CLOSED]
+    return "\n".join(lines) + "\n"
+
+
+def _check() -> None:
+    """Fail at import when the chart breaks a rule that the rest of the engine stands on."""
+    ids = {state.id for state in PaymentChart.states}
+    library = set(dir(StateChart))
+    reached = {INITIAL}
+    for _ in STATES:
+        reached |= {edge.target for edge in TRANSITIONS if edge.source in reached}
+    problems = [
+        *(f"state without a deadline: {state}" for state in ids - set(DEADLINES)),
+        *(f"deadline of no state: {state}" for state in set(DEADLINES) - ids),
+        *(f"unreachable state: {state}" for state in ids - reached),
+        *(f"name belongs to the library: {name}" for name in (ids | set(EVENTS)) & library),
+        *(f"wire name of no event: {event}" for event in set(HTTP_NAMES) - set(EVENTS)),
+    ]
+    if problems:
+        raise ImportError("the chart is broken: " + "; ".join(problems))
+
+
+_check()

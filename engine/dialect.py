@@ -1,0 +1,266 @@
+"""Everything SQL that only SQLite understands: DDL, pragmas, locks, error classes.
+
+The rest of the engine speaks the SQL that SQLite and PostgreSQL share. It refuses a connection that
+is not durable (`synchronous=FULL`, WAL) and an SQLite with the WAL-reset bug.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import apsw
+from playhouse.apsw_ext import APSWDatabase
+
+OLDEST_SQLITE = (3, 52, 0)
+"""3.7.0 to 3.51.2 can lose a WAL that is reset at the wrong moment."""
+
+LOCK_WAIT_S = 5.0
+
+_PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+_TABLES = """
+CREATE TABLE merchants (
+  name TEXT NOT NULL PRIMARY KEY,
+  origins TEXT NOT NULL,
+  schemes TEXT NOT NULL,
+  created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE api_keys (
+  id TEXT NOT NULL PRIMARY KEY,
+  prefix TEXT NOT NULL UNIQUE,
+  hash BLOB NOT NULL,
+  merchant TEXT NOT NULL REFERENCES merchants(name),
+  scopes TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  revoked_at INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE accounts (
+  merchant TEXT NOT NULL REFERENCES merchants(name),
+  provider TEXT NOT NULL,
+  account TEXT NOT NULL,
+  sealed BLOB NOT NULL,
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (merchant, provider)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE transactions (
+  id TEXT NOT NULL PRIMARY KEY,
+  merchant TEXT NOT NULL REFERENCES merchants(name),
+  provider TEXT NOT NULL,
+  account TEXT NOT NULL,
+  flow TEXT NOT NULL CHECK (flow IN ('server', 'client', 'reported')),
+  amount INTEGER NOT NULL CHECK (amount BETWEEN 1 AND 1000000000000),
+  currency TEXT NOT NULL,
+  tax_free_amount INTEGER NOT NULL CHECK (tax_free_amount >= 0),
+  vat_amount INTEGER NOT NULL CHECK (vat_amount >= 0),
+  status TEXT NOT NULL,
+  chart TEXT NOT NULL,
+  version INTEGER NOT NULL CHECK (version >= 1),
+  head_seq INTEGER NOT NULL CHECK (head_seq >= 1),
+  head_hash TEXT NOT NULL,
+  last_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  captured_amount INTEGER NOT NULL,
+  refunded_amount INTEGER NOT NULL,
+  refunded_tax_free INTEGER NOT NULL,
+  refunded_vat INTEGER NOT NULL,
+  attempts INTEGER NOT NULL CHECK (attempts BETWEEN 0 AND 5),
+  provider_ref TEXT,
+  approved_at INTEGER,
+  completed_at INTEGER,
+  closed_at INTEGER,
+  failure_code TEXT,
+  needs_review TEXT,
+  intent_op TEXT,
+  intent_source TEXT,
+  intent_amount INTEGER,
+  intent_tax_free INTEGER,
+  intent_vat INTEGER,
+  intent_total INTEGER,
+  order_id TEXT,
+  order_slot TEXT,
+  customer_id TEXT,
+  item_name TEXT,
+  quantity INTEGER NOT NULL CHECK (quantity >= 1),
+  metadata TEXT NOT NULL,
+  urls TEXT NOT NULL,
+  next_action TEXT,
+  return_token BLOB UNIQUE,
+  method TEXT,
+  failure_message TEXT,
+  failure_provider_code TEXT,
+  look_at INTEGER,
+  CHECK (0 <= refunded_amount AND refunded_amount <= captured_amount
+         AND captured_amount <= amount),
+  CHECK (tax_free_amount + vat_amount <= amount),
+  CHECK (0 <= refunded_tax_free AND refunded_tax_free <= tax_free_amount),
+  CHECK (0 <= refunded_vat AND refunded_vat <= vat_amount),
+  CHECK ((status IN ('approving', 'refunding')) = (intent_op IS NOT NULL)),
+  UNIQUE (merchant, order_slot),
+  UNIQUE (provider, account, provider_ref)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX transactions_by_merchant ON transactions (merchant, id);
+CREATE INDEX transactions_by_order ON transactions (merchant, order_id, id);
+CREATE INDEX transactions_expiring ON transactions (expires_at)
+  WHERE status IN ('created', 'ready');
+CREATE INDEX transactions_to_look_at ON transactions (look_at) WHERE look_at IS NOT NULL;
+
+CREATE TABLE entries (
+  stream TEXT NOT NULL,
+  seq INTEGER NOT NULL CHECK (seq >= 1),
+  kind TEXT NOT NULL,
+  event TEXT NOT NULL,
+  occurred_at INTEGER NOT NULL,
+  hash TEXT NOT NULL,
+  entry TEXT NOT NULL,
+  PRIMARY KEY (stream, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER entries_never_updated BEFORE UPDATE ON entries
+BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
+CREATE TRIGGER entries_never_deleted BEFORE DELETE ON entries
+BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
+CREATE TRIGGER entries_in_order BEFORE INSERT ON entries
+WHEN NEW.seq <> 1 + COALESCE((SELECT MAX(seq) FROM entries WHERE stream = NEW.stream), 0)
+BEGIN SELECT RAISE(ABORT, 'the log has no gap and no second entry of one seq'); END;
+
+CREATE TABLE personal (
+  stream TEXT NOT NULL,
+  seq INTEGER NOT NULL,
+  fields TEXT NOT NULL,
+  PRIMARY KEY (stream, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE operations (
+  id TEXT NOT NULL PRIMARY KEY,
+  txn TEXT NOT NULL REFERENCES transactions(id),
+  provider TEXT NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('prepare', 'approve', 'refund')),
+  state TEXT NOT NULL CHECK (state IN ('open', 'settled', 'rejected', 'abandoned')),
+  amount INTEGER NOT NULL,
+  tax_free INTEGER NOT NULL,
+  vat INTEGER NOT NULL,
+  expected_total INTEGER NOT NULL,
+  reason TEXT,
+  credential BLOB,
+  call_deadline INTEGER NOT NULL,
+  settle_after INTEGER NOT NULL,
+  sends INTEGER NOT NULL,
+  looks INTEGER NOT NULL,
+  next_check_at INTEGER NOT NULL,
+  last_evidence TEXT,
+  last_sha256 TEXT,
+  idem_route TEXT,
+  idem_key TEXT,
+  created_at INTEGER NOT NULL,
+  settled_at INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX operations_of ON operations (txn, created_at);
+CREATE INDEX operations_due ON operations (next_check_at) WHERE state = 'open';
+CREATE UNIQUE INDEX operations_one_open ON operations (txn) WHERE state = 'open';
+
+CREATE TABLE gateways (
+  provider TEXT NOT NULL PRIMARY KEY,
+  down_since INTEGER,
+  canary_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE idempotency (
+  merchant TEXT NOT NULL,
+  route TEXT NOT NULL,
+  key TEXT NOT NULL,
+  fingerprint BLOB NOT NULL,
+  txn TEXT,
+  operation TEXT,
+  code TEXT,
+  body TEXT,
+  version INTEGER,
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (merchant, route, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE outbox (
+  stream TEXT NOT NULL,
+  seq INTEGER NOT NULL,
+  PRIMARY KEY (stream, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE settings (
+  name TEXT NOT NULL PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+_NAMES = (
+    "settings outbox idempotency gateways operations personal entries transactions accounts "
+    "api_keys merchants"
+)
+
+
+class DurableSqlite(APSWDatabase):  # type: ignore[misc]
+    """SQLite through apsw, one connection a thread, each checked to be durable before its use."""
+
+    def __init__(self, path: str) -> None:
+        if sqlite_version() < OLDEST_SQLITE:
+            raise RuntimeError(
+                f"SQLite {apsw.sqlitelibversion()} can lose data; install apsw >= 3.54"
+            )
+        super().__init__(path, pragmas=_PRAGMAS, timeout=LOCK_WAIT_S)
+
+    def _add_conn_hooks(self, conn: Any) -> None:
+        super()._add_conn_hooks(conn)
+        conn.convert_binding = _as_text
+        found = {name: conn.pragma(name) for name in _PRAGMAS}
+        if found != _PRAGMAS and self.database != ":memory:":
+            raise RuntimeError(f"SQLite did not take the pragmas {_PRAGMAS}: it says {found}")
+
+
+def _as_text(cursor: Any, number: int, value: Any) -> str:
+    """Bind a date as text: the migration runner records one, apsw knows none."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} cannot be stored")
+
+
+def sqlite_version() -> tuple[int, ...]:
+    """The version of the SQLite inside apsw."""
+    return tuple(int(part) for part in apsw.sqlitelibversion().split("."))
+
+
+def pragmas(db: DurableSqlite) -> dict[str, Any]:
+    """What this connection really runs with, for `strada doctor`."""
+    return {name: db.connection().pragma(name) for name in _PRAGMAS}
+
+
+def create_schema(db: Any) -> None:
+    """Create the tables, indexes and triggers of the first version."""
+    db.execute_sql(_TABLES)
+
+
+def drop_schema(db: Any) -> None:
+    """Drop every table of the first version."""
+    for name in _NAMES.split():
+        db.execute_sql(f"DROP TABLE {name}")
+
+
+@contextmanager
+def exclusive(path: Path, why: str) -> Iterator[None]:
+    """Hold a file lock for the block; raises BlockingIOError naming `why` when it is taken."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BlockingIOError(why) from error
+        yield
+    finally:
+        os.close(handle)

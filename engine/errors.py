@@ -1,0 +1,56 @@
+"""What the engine may answer instead of a result, as one tree, split by what the caller does next.
+
+    Refusal                a decision about this request; do something else
+    ├── Missing            no such thing (or another merchant's: the same answer)
+    ├── Conflict           the present state does not allow it, or somebody else is at it
+    └── Invalid            the request can never be, whatever the state
+    GatewayTrouble         the gateway gave no usable answer and nothing moved; try again
+    StorageTrouble         the database failed; nothing was started after it; try again
+
+Refusals are values raised to unwind to the edge; they carry ids and codes, never raw input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class EngineError(Exception):
+    """`code` is the stable name (API.md, Errors); `extra` are members for the problem document."""
+
+    def __init__(
+        self, code: str, *, retry_after: int | None = None, extra: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(code)
+        self.code = code
+        self.retry_after = retry_after
+        self.extra: Mapping[str, Any] = extra or {}
+
+
+class Refusal(EngineError):
+    """The request was understood and refused."""
+
+
+class Missing(Refusal):
+    """`not_found` or `unknown_event`."""
+
+
+class Conflict(Refusal):
+    """`illegal_transition`, `operation_in_flight`, `version_mismatch`, `order_in_progress`, …"""
+
+
+class Invalid(Refusal):
+    """`invalid_request`, `guard_refused`, `unsupported_by_provider`, `idempotency_key_reused`."""
+
+
+class GatewayTrouble(EngineError):
+    """`gateway_surprise`, `gateway_unavailable` or `gateway_timeout`."""
+
+
+class StorageTrouble(EngineError):
+    """`storage_unavailable`: nothing was started at a gateway after the failure."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("storage_unavailable", retry_after=5)
+        self.detail = detail
