@@ -1,0 +1,568 @@
+"""What callers do with payments: create, prepare, approve, complete, cancel, fail, refund.
+
+Each is decide → one commit; those that move money are an intent, a call and evidence. This module
+refuses to call a gateway inside a database transaction, and to say "failed" because time passed.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import peewee
+
+from engine import chart
+from engine.clock import Clock
+from engine.entry import Entry
+from engine.errors import Conflict, EngineError, GatewayTrouble, Invalid, Missing
+from engine.fire import Caller, Committed, Draft, Ledger, LostRace, commit_to, folded_of
+from engine.fold import Folded
+from engine.gateway import Gateways
+from engine.idempotency import Answer, Keys
+from engine.ids import new_id
+from engine.merchants import Merchants
+from engine.money import Tax, TaxRefusal, split_refund, vat_of
+from engine.operations import Durations, Operations
+from engine.provider import Urls
+from engine.resource import encode, render
+from engine.settlement import Settlement
+from engine.store import Row, Store
+from engine.vault import Vault, token_hash
+
+DECISIONS = 3
+"""How often a caller who lost a race is decided again."""
+T = TypeVar("T")
+
+IN_FLIGHT = {"approving": ("approve",), "refunding": ("refund", "complete")}
+"""Events that come back once the operation of this state has ended, rather than being illegal."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrder:
+    """What `create` needs; amounts in minor units, `expires_in` in seconds, URLs already checked."""
+
+    provider: str
+    order_id: str
+    item_name: str
+    amount: int
+    currency: str
+    customer_id: str | None = None
+    quantity: int = 1
+    tax_free_amount: int = 0
+    vat_amount: int | None = None
+    flow: str = "server"
+    expires_in: int = 900
+    urls: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+LinkMaker = Callable[[Row, str], Urls]
+"""Given a row and a fresh return token: the URLs a gateway sends the customer back to."""
+
+
+class Payments:
+    """The engine's front door. Every method takes the Caller first and returns an Answer."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        vault: Vault,
+        merchants: Merchants,
+        gateways: Gateways,
+        operations: Operations,
+        durations: Durations,
+        links: LinkMaker,
+    ) -> None:
+        self.ledger = ledger
+        self.store: Store = ledger.store
+        self.clock: Clock = ledger.clock
+        self.vault = vault
+        self.merchants = merchants
+        self.gateways = gateways
+        self.operations = operations
+        self.durations = durations
+        self.keys = Keys(ledger.store)
+        self.settlement = Settlement(ledger, gateways, operations, self.keys)
+        self._links = links
+
+    # ---- reading
+
+    def get(self, transaction: str, merchant: str | None = None) -> Answer:
+        """A transaction as it stands; raises Missing."""
+        return self._answer("ok", self.ledger.load(transaction, merchant))
+
+    # ---- creating
+
+    def create(self, caller: Caller, order: NewOrder) -> Answer:
+        """Register an order; no gateway is asked."""
+        known = self._replay(caller)
+        if known is not None:
+            return known
+        assert caller.merchant is not None
+        account = self.gateways.account(caller.merchant, order.provider)
+        self._check_capabilities(order)
+        vat = order.vat_amount
+        if vat is None:
+            vat = vat_of(order.amount, order.tax_free_amount)
+        now = self.clock.now_us()
+        transaction = new_id("txn", now)
+        metadata = encode(dict(order.metadata))
+        personal = commit_to(
+            {
+                "customer_id": order.customer_id,
+                "item_name": order.item_name,
+                "order_id": order.order_id,
+                "metadata": metadata if order.metadata else None,
+                **order.urls,
+            }
+        )
+        data = {
+            "merchant": caller.merchant,
+            "provider": order.provider,
+            "account": account.id,
+            "flow": order.flow,
+            "amount": order.amount,
+            "currency": order.currency,
+            "tax_free": order.tax_free_amount,
+            "vat": vat,
+            "expires_at": now + self.clock.micros(order.expires_in),
+            "commitments": personal.commitments,
+        }
+        columns = {
+            "order_id": order.order_id,
+            "order_slot": order.order_id,
+            "customer_id": order.customer_id,
+            "item_name": order.item_name,
+            "quantity": order.quantity,
+            "metadata": metadata,
+            "urls": encode(dict(order.urls)),
+        }
+        entry = self.ledger.first(transaction, data, caller)
+        try:
+            with self.store.write():
+                self.ledger.insert(entry, columns, personal)
+                answer = self._answer("created", self.ledger.load(transaction))
+                self.keys.put(caller, now, txn=transaction, answer=answer)
+        except peewee.IntegrityError as error:
+            return self._create_again(caller, order, error)
+        return answer
+
+    def _create_again(
+        self, caller: Caller, order: NewOrder, error: peewee.IntegrityError
+    ) -> Answer:
+        known = self._replay(caller)
+        if known is not None:
+            return known
+        first = self.store.row(
+            "SELECT * FROM transactions WHERE merchant = ? AND order_slot = ?",
+            (caller.merchant, order.order_id),
+        )
+        if first is None:
+            raise error
+        paid = first["captured_amount"] > 0
+        raise Conflict(
+            "order_already_paid" if paid else "order_in_progress",
+            extra={"transaction_id": first["id"], "current_status": first["status"]},
+        )
+
+    def _check_capabilities(self, order: NewOrder) -> None:
+        able = self.gateways.provider(order.provider).capabilities
+        too_much = able.max_amount is not None and order.amount > able.max_amount
+        limits = {
+            "currency": order.currency not in able.currencies,
+            "amount": too_much,
+            "item_name": _longer(order.item_name, able.item_name_limit),
+            "customer_id": _longer(order.customer_id, able.user_limit),
+        }
+        if order.flow == "client":
+            limits |= {name: _longer(url, able.url_limit) for name, url in order.urls.items()}
+        for name, beyond in limits.items():
+            if beyond:
+                raise Invalid(
+                    "unsupported_by_provider", extra={"reason": name, "provider": order.provider}
+                )
+
+    # ---- events that move no money
+
+    def fire(self, caller: Caller, transaction: str, event: str, reason: str | None) -> Answer:
+        """Fire `complete`, `cancel` or `fail`."""
+        personal = commit_to({"reason": reason})
+        data = {"commitments": personal.commitments} if personal.values else {}
+
+        def attempt() -> Answer:
+            known, row = self._begin(caller, transaction)
+            if known is not None:
+                return known
+            folded = folded_of(row)
+            entry = self._transition(caller, row, folded, event, data)
+            with self.store.write():
+                columns = self.settlement.watch(folded, entry)
+                self.ledger.advance(folded, [entry], columns, personal)
+                answer = self._answer("ok", self.ledger.load(transaction))
+                self.keys.put(caller, self.clock.now_us(), txn=transaction, answer=answer)
+            return answer
+
+        return self._deciding(caller, transaction, event, attempt)
+
+    def dry_run(
+        self, transaction: str, merchant: str | None, event: str, amount: int | None = None
+    ) -> dict[str, Any]:
+        """What an event would lead to. Nothing is written."""
+        row = self.ledger.load(transaction, merchant)
+        folded = folded_of(row)
+        wanted = folded.refundable if amount is None else amount
+        target = chart.decide(
+            event,
+            row["status"],
+            folded.facts(),
+            chart.Given(now=self.clock.now_us(), amount=wanted),
+        )
+        answer = {"object": "dry_run", "event": chart.HTTP_NAMES[event], "accepted": False}
+        match target:
+            case chart.Illegal():
+                rest = {"target": None, "guard": None, "reason": "illegal_transition"}
+            case chart.GuardRefused():
+                rest = {"target": None, "guard": target.guard, "reason": target.reason}
+            case _:
+                rest = {"accepted": True, "target": target, "guard": None, "reason": None}
+        return answer | rest
+
+    # ---- prepare
+
+    def ready(self, caller: Caller, transaction: str) -> Answer:
+        """Ask the gateway to prepare the payment; moves no money."""
+        token = secrets.token_urlsafe(24)
+
+        def attempt() -> Answer | tuple[Row, str]:
+            known, row = self._begin(caller, transaction)
+            if known is not None:
+                return known
+            folded = folded_of(row)
+            self._decide(caller, row, folded, "make_ready", chart.Given())
+            running = self.operations.open_of(transaction)
+            if running is not None and running["call_deadline"] > self.clock.now_us():
+                raise Conflict("operation_in_flight", retry_after=1, extra=_present(row))
+            op = self.operations.new_id("prepare")
+            with self.store.write():
+                if running is not None:
+                    self.settlement.abandon(running)
+                whole = Tax(row["amount"], row["tax_free_amount"], row["vat_amount"])
+                self.operations.open(op, "prepare", row, whole, row["amount"], 0, caller)
+                self.store.execute(
+                    "UPDATE transactions SET return_token = ? WHERE id = ? AND head_seq = ?",
+                    (token_hash(token), transaction, folded.head_seq),
+                )
+                self.keys.put(caller, self.clock.now_us(), txn=transaction, operation=op)
+            return row, op
+
+        begun = self._deciding(caller, transaction, "make_ready", attempt)
+        if isinstance(begun, Answer):
+            return begun
+        row, op = begun
+        outcome = self.gateways.prepare(row, op, self._links(row, token))
+        self.settlement.apply_evidence(transaction, op, outcome, "live")
+        return self._after(caller, transaction, op)
+
+    # ---- money
+
+    def approve(self, caller: Caller, transaction: str, credential: str) -> Answer:
+        """Take the money: intent, call, evidence."""
+
+        def attempt() -> Answer | tuple[Row, str]:
+            known, row = self._begin(caller, transaction)
+            if known is not None:
+                return known
+            self._not_in_flight(row, "approve")
+            folded = folded_of(row)
+            op = self.operations.new_id("approve")
+            whole = Tax(row["amount"], row["tax_free_amount"], row["vat_amount"])
+            data = intent(op, whole, row["amount"])
+            entry = self._transition(caller, row, folded, "approve", data)
+            settle_s = self.gateways.settle_s(row["provider"])
+            with self.store.write():
+                self.ledger.advance(folded, [entry])
+                self.operations.open(
+                    op,
+                    "approve",
+                    row,
+                    whole,
+                    row["amount"],
+                    settle_s,
+                    caller,
+                    credential=credential,
+                )
+                self.keys.put(caller, self.clock.now_us(), txn=transaction, operation=op)
+            return row, op
+
+        begun = self._deciding(caller, transaction, "approve", attempt)
+        if isinstance(begun, Answer):
+            return begun
+        row, op = begun
+        ends = self.clock.monotonic() + self.gateways.deadline_s()
+        outcome = self.gateways.approve(row, op, credential)
+        self.settlement.conclude(transaction, op, outcome, "live", ends)
+        return self._after(caller, transaction, op)
+
+    def refund(
+        self,
+        caller: Caller,
+        transaction: str,
+        amount: int | None,
+        tax_free: int | None = None,
+        vat: int | None = None,
+        reason: str | None = None,
+    ) -> Answer:
+        """Give money back, all that is left when `amount` is None."""
+        personal = commit_to({"reason": reason})
+
+        def attempt() -> Answer | tuple[Row, Row]:
+            known, row = self._begin(caller, transaction)
+            if known is not None:
+                return known
+            self._not_in_flight(row, "refund")
+            folded = folded_of(row)
+            wanted = folded.refundable if amount is None else amount
+            self._decide(caller, row, folded, "refund", chart.Given(amount=wanted))
+            part = self._refund_part(caller, row, folded, wanted, tax_free, vat)
+            return row, self._intend_refund(caller, row, folded, part, reason, personal)
+
+        begun = self._deciding(caller, transaction, "refund", attempt)
+        if isinstance(begun, Answer):
+            return begun
+        row, op = begun
+        ends = self.clock.monotonic() + self.gateways.deadline_s()
+        outcome = self.gateways.refund(row, op)
+        self.settlement.conclude(transaction, op["id"], outcome, "live", ends)
+        return self._after(caller, transaction, op["id"])
+
+    def _refund_part(
+        self,
+        caller: Caller,
+        row: Row,
+        folded: Folded,
+        amount: int,
+        tax_free: int | None,
+        vat: int | None,
+    ) -> Tax:
+        remaining = Tax(
+            folded.refundable,
+            folded.tax_free_amount - folded.refunded_tax_free,
+            folded.vat_amount - folded.refunded_vat,
+        )
+        able = self.gateways.provider(row["provider"]).capabilities
+        if amount < remaining.amount and not able.partial_refund:
+            raise Invalid("unsupported_by_provider", extra={"reason": "partial_refund"})
+        try:
+            return split_refund(remaining, amount, tax_free, vat)
+        except TaxRefusal as refusal:
+            self._refuse(
+                caller,
+                row,
+                folded,
+                "refund",
+                Invalid(
+                    "guard_refused",
+                    extra={
+                        "guard": None,
+                        "reason": refusal.code,
+                        "errors": [{"pointer": f"/{refusal.field}", "detail": refusal.code}],
+                    },
+                ),
+                amount,
+            )
+
+    def _intend_refund(
+        self,
+        caller: Caller,
+        row: Row,
+        folded: Folded,
+        part: Tax,
+        reason: str | None,
+        personal: Committed,
+    ) -> Row:
+        op = self.operations.new_id("refund")
+        total = folded.refunded_amount + part.amount
+        data = intent(op, part, total)
+        if personal.values:
+            data["commitments"] = personal.commitments
+        entry = self._transition(caller, row, folded, "refund", data)
+        settle_s = self.gateways.settle_s(row["provider"])
+        with self.store.write():
+            self.ledger.advance(folded, [entry], None, personal)
+            self.operations.open(op, "refund", row, part, total, settle_s, caller, reason=reason)
+            self.keys.put(caller, self.clock.now_us(), txn=row["id"], operation=op)
+        opened = self.operations.get(op)
+        assert opened is not None
+        return opened
+
+    # ---- deciding
+
+    def _begin(self, caller: Caller, transaction: str) -> tuple[Answer | None, Row]:
+        known = self._replay(caller)
+        row = self.ledger.load(transaction, caller.merchant)
+        if known is None and caller.if_match is not None and caller.if_match != row["version"]:
+            raise Conflict("version_mismatch", extra=_present(row))
+        return known, row
+
+    def _replay(self, caller: Caller) -> Answer | None:
+        found = self.keys.find(caller, self.clock.now_us())
+        if found is None or isinstance(found, Answer):
+            return found
+        row = self.ledger.load(found["txn"])
+        return self._answer("unknown" if row["intent_op"] else "ok", row)
+
+    def _deciding(
+        self, caller: Caller, transaction: str, event: str, attempt: Callable[[], T]
+    ) -> T:
+        for _ in range(DECISIONS):
+            try:
+                return attempt()
+            except LostRace:
+                continue
+            except peewee.IntegrityError as error:
+                if "UNIQUE" not in str(error):
+                    raise
+        row = self.ledger.load(transaction, caller.merchant)
+        if caller.if_match is not None:
+            raise Conflict("version_mismatch", extra=_present(row))
+        raise self._illegal(row, event)
+
+    def _not_in_flight(self, row: Row, event: str) -> None:
+        if event in IN_FLIGHT.get(row["status"], ()):
+            raise Conflict("operation_in_flight", retry_after=1, extra=_present(row))
+
+    def _transition(
+        self, caller: Caller, row: Row, folded: Folded, event: str, data: Mapping[str, Any]
+    ) -> Entry:
+        self._not_in_flight(row, event)
+        entry = self.ledger.transition(folded, event, data, caller)
+        if isinstance(entry, Entry):
+            return entry
+        self._refuse(caller, row, folded, event, self._reason(row, event, entry), data.get("amount"))
+
+    def _decide(
+        self, caller: Caller, row: Row, folded: Folded, event: str, given: chart.Given
+    ) -> None:
+        target = chart.decide(event, row["status"], folded.facts(), given)
+        if not isinstance(target, str):
+            amount = given.amount if event == "refund" else None
+            self._refuse(caller, row, folded, event, self._reason(row, event, target), amount)
+
+    def _reason(
+        self, row: Row, event: str, why: chart.Illegal | chart.GuardRefused
+    ) -> EngineError:
+        if isinstance(why, chart.GuardRefused):
+            return Invalid("guard_refused", extra={"guard": why.guard, "reason": why.reason})
+        return self._illegal(row, event)
+
+    def _illegal(self, row: Row, event: str) -> Conflict:
+        return Conflict(
+            "illegal_transition",
+            extra={**_present(row), "event": chart.HTTP_NAMES.get(event, event)},
+        )
+
+    def _refuse(
+        self,
+        caller: Caller,
+        row: Row,
+        folded: Folded,
+        event: str,
+        refusal: EngineError,
+        amount: int | None,
+    ) -> Any:
+        """Log a refusal in a commit of its own and raise it; beyond the cap, 429."""
+        recent = self.ledger.recent(row["id"], ("refusal", "note"), self.clock.seconds(3600))
+        refused = [entry for entry in recent if entry["kind"] == "refusal"]
+        if len(refused) >= self.durations.refusals_per_hour:
+            if recent[0]["event"] != "refusals_suppressed":
+                note = Draft("note", "refusals_suppressed", folded.status, {})
+                with self.store.write():
+                    self.ledger.advance(folded, [self.ledger.entry(folded, note, caller)])
+            raise Conflict("rate_limited", retry_after=int(self.clock.seconds(3600)) or 1)
+        data: dict[str, Any] = {"code": refusal.code, "guard": refusal.extra.get("guard")}
+        if amount is not None:
+            data["amount"] = amount
+        draft = Draft("refusal", event, folded.status, data)
+        entry = self.ledger.entry(folded, draft, caller)
+        refusal.extra = {**refusal.extra, "log_seq": folded.head_seq + 1}
+        with self.store.write():
+            self.ledger.advance(folded, [entry])
+            if caller.render is not None:
+                answer = Answer(refusal.code, caller.render(refusal), row["version"], row["id"])
+                self.keys.put(caller, self.clock.now_us(), txn=row["id"], answer=answer)
+        raise refusal
+
+    # ---- answering
+
+    def _after(self, caller: Caller, transaction: str, op_id: str) -> Answer:
+        """The answer of a call whose live part has ended."""
+        row = self.ledger.load(transaction)
+        op = self.operations.get(op_id)
+        if op is None:
+            raise Missing("not_found")
+        if caller.key_mac is not None:
+            known = self.keys.find(caller, self.clock.now_us())
+            if isinstance(known, Answer):
+                return Answer(known.code, known.body, known.version, known.txn)
+        if op["state"] == "open":
+            return self._answer("unknown", row)
+        if op["kind"] == "prepare" and op["state"] != "settled":
+            raise self._not_prepared(row, op)
+        if op["kind"] == "approve" and op["state"] == "rejected" and not is_decline(op):
+            extra = {**_present(row), "transaction": render(self.store, row)}
+            raise Conflict("approval_not_taken", extra=extra | {"reason": op["last_evidence"]})
+        return self._answer("ok", row)
+
+    def _not_prepared(self, row: Row, op: Row) -> EngineError:
+        said = op["last_evidence"] or ""
+        if said == "late" or row["status"] != "created":
+            return self._illegal(row, "make_ready")
+        if said == "timeout":
+            return GatewayTrouble("gateway_timeout", retry_after=2)
+        if said in ("not_sent", "unavailable", "conflict"):
+            return GatewayTrouble("gateway_unavailable", retry_after=5)
+        reason = said.removeprefix("refused:")
+        return GatewayTrouble("gateway_surprise", retry_after=5, extra={"reason": reason})
+
+    def _answer(self, code: str, row: Row) -> Answer:
+        return Answer(code, encode(render(self.store, row)), row["version"], row["id"])
+
+
+def is_decline(op: Mapping[str, Any]) -> bool:
+    """Whether a rejected approve was declined for good (else the customer may act again)."""
+    return str(op["last_evidence"] or "").startswith("refused:")
+
+
+def intent(op: str, part: Tax, total: int) -> dict[str, Any]:
+    """The data of an intent entry."""
+    return {
+        "op": op,
+        "amount": part.amount,
+        "tax_free": part.tax_free,
+        "vat": part.vat,
+        "expected_total": total,
+    }
+
+
+def _present(row: Row) -> dict[str, Any]:
+    return {
+        "current_status": row["status"],
+        "version": row["version"],
+        "allowed_events": list(chart.allowed_events(row["status"])),
+        "chart": row["chart"],
+        "log_seq": row["head_seq"],
+        "transaction_id": row["id"],
+    }
+
+
+def _longer(text: str | None, limit: int | None) -> bool:
+    return text is not None and limit is not None and len(text) > limit
+
+
+def decode(answer: Answer) -> dict[str, Any]:
+    """An answer's body, parsed."""
+    parsed: dict[str, Any] = json.loads(answer.body)
+    return parsed
