@@ -119,7 +119,7 @@ def _cond(guard_id: str) -> Callable[..., bool]:
     guard = GUARDS[guard_id]
 
     def holds(model: Slot, target: State) -> bool:
-        return guard.holds(model.facts, model.given, cast(str, target.value))
+        return guard.holds(model.facts, model.given, str(target.value))
 
     holds.__name__ = guard_id
     return holds
@@ -242,8 +242,8 @@ def _edges() -> tuple[Transition, ...]:
                 found.append(
                     Transition(
                         event.id,
-                        cast(str, edge.source.id),
-                        cast(str, cast(State, edge.target).id),
+                        edge.source.id,
+                        cast(State, edge.target).id,
                         names[0] if names else None,
                     )
                 )

@@ -59,7 +59,9 @@ class Gateways:
 
     def account(self, merchant: str, provider: str) -> Account:
         """The account a merchant's new payments go to: its own, else the default one."""
-        credentials = self._merchants.credentials(merchant, provider) or self._defaults.get(provider)
+        credentials = self._merchants.credentials(merchant, provider) or self._defaults.get(
+            provider
+        )
         if credentials is None:
             raise Invalid("unsupported_by_provider", extra={"reason": "no_account"})
         return self.provider(provider).account(credentials)

@@ -95,7 +95,9 @@ class Merchants:
             record(self._ledger, "merchant_changed", data, actor)
         return self.get(name)
 
-    def create_key(self, name: str, scopes: Sequence[str], live: bool, actor: str) -> tuple[Key, str]:
+    def create_key(
+        self, name: str, scopes: Sequence[str], live: bool, actor: str
+    ) -> tuple[Key, str]:
         """Make a secret key; returns it and its text, which is never seen again."""
         if not scopes or set(scopes) - set(SCOPES):
             raise ValueError(f"scopes are one or more of {', '.join(SCOPES)}")
@@ -180,7 +182,9 @@ class Merchants:
 
 
 def _merchant(row: Mapping[str, Any]) -> Merchant:
-    return Merchant(row["name"], tuple(json.loads(row["origins"])), tuple(json.loads(row["schemes"])))
+    return Merchant(
+        row["name"], tuple(json.loads(row["origins"])), tuple(json.loads(row["schemes"]))
+    )
 
 
 def _prefix(text: str) -> str:

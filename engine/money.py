@@ -18,15 +18,11 @@ class Tax:
 
     def __sub__(self, other: Tax) -> Tax:
         """What is left of this when `other` is taken away."""
-        return Tax(
-            self.amount - other.amount, self.tax_free - other.tax_free, self.vat - other.vat
-        )
+        return Tax(self.amount - other.amount, self.tax_free - other.tax_free, self.vat - other.vat)
 
     def __add__(self, other: Tax) -> Tax:
         """Both together."""
-        return Tax(
-            self.amount + other.amount, self.tax_free + other.tax_free, self.vat + other.vat
-        )
+        return Tax(self.amount + other.amount, self.tax_free + other.tax_free, self.vat + other.vat)
 
 
 class TaxRefusal(ValueError):

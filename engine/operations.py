@@ -102,9 +102,7 @@ class Operations:
 
     def open_of(self, txn: str) -> Row | None:
         """The open operation of a transaction, or None."""
-        return self._store.row(
-            "SELECT * FROM operations WHERE txn = ? AND state = 'open'", (txn,)
-        )
+        return self._store.row("SELECT * FROM operations WHERE txn = ? AND state = 'open'", (txn,))
 
     def credential(self, op: Row) -> str:
         """The credential of an open operation, unsealed."""

@@ -10,7 +10,7 @@ import json
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import peewee
 
@@ -171,7 +171,7 @@ class Payments:
     def _check_capabilities(self, order: NewOrder) -> None:
         able = self.gateways.provider(order.provider).capabilities
         too_much = able.max_amount is not None and order.amount > able.max_amount
-        limits = {
+        limits: dict[str, bool] = {
             "currency": order.currency not in able.currencies,
             "amount": too_much,
             "item_name": _longer(order.item_name, able.item_name_limit),
@@ -441,7 +441,9 @@ class Payments:
         entry = self.ledger.transition(folded, event, data, caller)
         if isinstance(entry, Entry):
             return entry
-        self._refuse(caller, row, folded, event, self._reason(row, event, entry), data.get("amount"))
+        self._refuse(
+            caller, row, folded, event, self._reason(row, event, entry), data.get("amount")
+        )
 
     def _decide(
         self, caller: Caller, row: Row, folded: Folded, event: str, given: chart.Given
@@ -451,9 +453,7 @@ class Payments:
             amount = given.amount if event == "refund" else None
             self._refuse(caller, row, folded, event, self._reason(row, event, target), amount)
 
-    def _reason(
-        self, row: Row, event: str, why: chart.Illegal | chart.GuardRefused
-    ) -> EngineError:
+    def _reason(self, row: Row, event: str, why: chart.Illegal | chart.GuardRefused) -> EngineError:
         if isinstance(why, chart.GuardRefused):
             return Invalid("guard_refused", extra={"guard": why.guard, "reason": why.reason})
         return self._illegal(row, event)
@@ -472,7 +472,7 @@ class Payments:
         event: str,
         refusal: EngineError,
         amount: int | None,
-    ) -> Any:
+    ) -> NoReturn:
         """Log a refusal in a commit of its own and raise it; beyond the cap, 429."""
         recent = self.ledger.recent(row["id"], ("refusal", "note"), self.clock.seconds(3600))
         refused = [entry for entry in recent if entry["kind"] == "refusal"]

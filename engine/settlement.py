@@ -22,7 +22,7 @@ from engine.resource import encode, render, user_of
 from engine.store import Row
 
 EVIDENCE_TRIES = 50
-"""Evidence is never dropped; a race can be lost this often before it counts as a storage failure."""
+"""Evidence is never dropped; a race lost this often counts as a storage failure."""
 _BETWEEN_TRIES_S = 0.002
 _SHORTEST_LOOK_S = 0.2
 
@@ -187,9 +187,7 @@ class Settlement:
         event = op["kind"] if op is not None else "look_up"
         return self.ledger.entry(folded, Draft("evidence", event, folded.status, data), caller)
 
-    def _columns(
-        self, folded: Folded, entries: list[Entry], verdict: Verdict
-    ) -> dict[str, Any]:
+    def _columns(self, folded: Folded, entries: list[Entry], verdict: Verdict) -> dict[str, Any]:
         columns = dict(verdict.columns)
         if "next_action" in columns:
             columns["next_action"] = encode(columns["next_action"])

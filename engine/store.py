@@ -88,9 +88,9 @@ class Store:
     def migrate(self) -> list[str]:
         """Bring the schema up to date; returns the names of the migrations that ran."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with exclusive(self.path.with_name(self.path.name + "-migrate.lock"), "migrating already"):
-            with _storage_errors():
-                return list(Runner(self.db, str(MIGRATIONS)).up() or ())
+        lock = self.path.with_name(self.path.name + "-migrate.lock")
+        with exclusive(lock, "another process is migrating this database"), _storage_errors():
+            return list(Runner(self.db, str(MIGRATIONS)).up())
 
     def pending_migrations(self) -> list[str]:
         """Names of migrations that have not run on this database."""
