@@ -120,14 +120,16 @@ class Worker:
 
     def _look(self) -> int:
         due = self._store.rows(
-            "SELECT * FROM operations WHERE state = 'open' AND next_check_at <= ? "
+            "SELECT * FROM operations o WHERE state = 'open' AND next_check_at <= ? "
+            "AND (kind = 'prepare' OR NOT EXISTS (SELECT 1 FROM gateways g "
+            "WHERE g.provider = o.provider AND g.down_since IS NOT NULL)) "
             "ORDER BY next_check_at LIMIT ?",
             (self._clock.now_us(), BATCH),
         )
-        return sum(self._look_at(op) for op in due)
+        return sum(self._look_at(op) for op in (*self._canaries(), *due))
 
     def _look_at(self, op: Row) -> bool:
-        if not self._may_ask(op["provider"]) or not self._operations.claim(op):
+        if not self._operations.claim(op):
             return False
         if op["kind"] == "prepare":
             with self._store.write():
@@ -212,18 +214,36 @@ class Worker:
     # ---- the canary
 
     def _may_ask(self, provider: str) -> bool:
-        """Whether a gateway may be asked now: while it is down, one canary at a time may go."""
-        row = self._store.row("SELECT * FROM gateways WHERE provider = ?", (provider,))
-        if row is None or row["down_since"] is None:
-            return True
+        """Whether a gateway answers, as far as we know."""
+        row = self._store.row("SELECT down_since FROM gateways WHERE provider = ?", (provider,))
+        return row is None or row["down_since"] is None
+
+    def _canaries(self) -> list[Row]:
+        """One open operation of every silent gateway whose turn it is to be asked again."""
         now = self._clock.now_us()
+        silent = self._store.rows(
+            "SELECT provider FROM gateways WHERE down_since IS NOT NULL AND canary_at <= ?", (now,)
+        )
+        found = [self._canary(row["provider"], now) for row in silent]
+        return [op for op in found if op is not None]
+
+    def _canary(self, provider: str, now: int) -> Row | None:
         following = now + self._clock.micros(self._payments.durations.canary_s)
         with self._store.write():
-            touched = self._store.execute(
+            taken = self._store.execute(
                 "UPDATE gateways SET canary_at = ? WHERE provider = ? AND canary_at <= ?",
                 (following, provider, now),
             )
-        return touched == 1
+        if not taken:
+            return None
+        op = self._store.row(
+            "SELECT * FROM operations WHERE provider = ? AND state = 'open' "
+            "AND kind <> 'prepare' AND call_deadline <= ? ORDER BY created_at LIMIT 1",
+            (provider, now),
+        )
+        if op is None:  # nothing is owed: whoever asks next finds out for itself
+            self._wake(provider, now)
+        return op
 
     def _heard(self, provider: str, outcome: Outcome) -> None:
         """Remember whether a gateway answers; its first answer makes all it owes us due now."""

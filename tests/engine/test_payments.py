@@ -1,0 +1,372 @@
+"""The path of a payment and every way off it, through the engine, against a gateway's own books."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.errors import Conflict, EngineError, GatewayTrouble, Invalid, Missing
+from engine.provider import Approved, NotTaken, Refused, Unknown
+from conftest import LOST, House, lost_after, lost_before
+
+
+def test_a_payment_walks_from_order_to_full_refund(house: House) -> None:
+    txn = house.approved()
+    house.payments.fire(house.caller(), txn, "complete", None)
+    house.payments.refund(house.caller("key-0001"), txn, 3_000, reason="too many")
+    house.payments.refund(house.caller("key-0002"), txn, None)
+    assert house.status(txn) == "refunded"
+    assert house.gateway.captured == house.gateway.refunded == 12_000
+    assert house.events(txn) == [
+        "create",
+        "make_ready",
+        "approve",
+        "approval_confirmed",
+        "complete",
+        "refund",
+        "refund_settled",
+        "refund",
+        "refund_settled",
+    ]
+
+
+def test_a_lost_answer_is_unknown_then_found_by_the_worker(house: House) -> None:
+    txn = house.ready()
+    house.gateway.script["approve"] = [lost_after]
+    answer = house.payments.approve(house.caller(), txn, "pg-token-1")
+    assert answer.code == "unknown"
+    assert house.get(txn)["pending"]["kind"] == "approve"
+    house.work(5)
+    assert house.status(txn) == "approved"
+    assert house.gateway.calls.count("approve") == 1
+
+
+def test_a_request_that_never_arrived_is_sent_again_after_settling(house: House) -> None:
+    txn = house.ready()
+    house.gateway.script["approve"] = [lost_before]
+    house.payments.approve(house.caller(), txn, "pg-token-1")
+    house.work(55)
+    assert house.status(txn) == "approving", "not charged before settle_after is unknown"
+    house.work(60)
+    assert house.status(txn) == "approved"
+    assert house.gateway.captured == 12_000
+
+
+def test_a_charge_that_lands_after_not_charged_is_found(house: House) -> None:
+    txn = house.ready()
+    house.gateway.script["approve"] = [lost_before]
+    house.payments.approve(house.caller(), txn, "pg-token-1")
+    house.work(30)
+    house.gateway.books[house.get(txn)["provider_ref"]].captured = 12_000
+    house.work(60)
+    assert house.status(txn) == "approved"
+    assert house.gateway.calls.count("approve") == 1
+
+
+def test_a_gateway_away_is_asked_by_a_canary_only(house: House) -> None:
+    first, second = house.ready(), house.ready()
+    house.gateway.script["approve"] = [lost_after, lost_after]
+    for txn in (first, second):
+        house.payments.approve(house.caller(), txn, "pg-token-1")
+    house.gateway.script["look_up"] = [LOST] * 1000
+    house.work(600)
+    asked = house.gateway.calls.count("look_up")
+    assert asked <= 600 / 20 + 2
+    house.gateway.script["look_up"] = []
+    house.work(60)
+    assert house.status(first) == house.status(second) == "approved"
+
+
+def test_an_unknown_never_becomes_failed_by_time(house: House) -> None:
+    txn = house.ready()
+    house.gateway.script["approve"] = [lost_after]
+    house.gateway.script["look_up"] = [LOST] * 10_000
+    house.payments.approve(house.caller(), txn, "pg-token-1")
+    house.work(3 * 86_400, step=3_600)
+    assert house.status(txn) == "approving"
+    assert house.get(txn)["needs_review"] == "outcome_unknown"
+    house.gateway.script["look_up"] = []
+    house.work(60)
+    assert (house.status(txn), house.get(txn)["needs_review"]) == ("approved", None)
+
+
+def test_a_wrong_amount_is_never_shown_approved(house: House) -> None:
+    txn = house.ready()
+
+    def wrong(honest: object) -> Approved:
+        row = house.get(txn)
+        return Approved(
+            b"odd", row["provider_ref"], txn, "user-7", 11_999, "KRW", None, None
+        )
+
+    house.gateway.script["approve"] = [wrong]
+    house.payments.approve(house.caller(), txn, "pg-token-1")
+    assert house.status(txn) == "approving"
+    assert house.get(txn)["needs_review"] == "contradicting_evidence"
+
+
+def test_a_decline_is_an_answer_not_an_error(house: House) -> None:
+    txn = house.ready()
+    house.gateway.script["approve"] = [Refused(b"no", "limit_exceeded", "-780", "over limit")]
+    answer = house.payments.approve(house.caller("key-0001"), txn, "pg-token-1")
+    assert answer.code == "ok"
+    assert house.get(txn)["failure"]["code"] == "limit_exceeded"
+    replay = house.payments.approve(house.caller("key-0001"), txn, "pg-token-1")
+    assert replay.replayed and replay.body == answer.body
+
+
+def test_a_wrong_token_never_fails_a_live_payment(house: House) -> None:
+    txn = house.ready()
+    house.gateway.script["approve"] = [NotTaken(b"no", "wrong_token", "-708", "")]
+    with pytest.raises(Conflict) as caught:
+        house.payments.approve(house.caller("key-0001"), txn, "wrong")
+    assert caught.value.code == "approval_not_taken"
+    house.payments.approve(house.caller("key-0001"), txn, "right")
+    assert house.status(txn) == "approved"
+
+
+def test_a_fifth_wrong_token_is_the_last(house: House) -> None:
+    txn = house.ready()
+    house.gateway.script["approve"] = [NotTaken(b"no", "wrong_token", "-708", "")] * 5
+    for _ in range(5):
+        with pytest.raises(Conflict):
+            house.payments.approve(house.caller(), txn, "wrong")
+    with pytest.raises(Invalid) as caught:
+        house.payments.approve(house.caller(), txn, "right")
+    assert caught.value.extra["reason"] == "too_many_attempts"
+
+
+def test_a_conflict_is_resolved_within_the_call(house: House) -> None:
+    txn = house.ready()
+
+    def already(honest: object) -> Unknown:
+        house.gateway.books[house.get(txn)["provider_ref"]].captured = 12_000
+        return Unknown(b"{}", "conflict", "already paid", "-702")
+
+    house.gateway.script["approve"] = [already]
+    assert house.payments.approve(house.caller(), txn, "pg-token-1").code == "ok"
+    assert house.status(txn) == "approved"
+
+
+def test_a_key_replays_the_final_answer_that_the_worker_found(house: House) -> None:
+    txn = house.ready()
+    house.gateway.script["approve"] = [lost_after]
+    first = house.payments.approve(house.caller("key-0001"), txn, "pg-token-1")
+    assert house.payments.approve(house.caller("key-0001"), txn, "x").code == first.code == "unknown"
+    house.work(10)
+    final = house.payments.approve(house.caller("key-0001"), txn, "pg-token-1")
+    assert (final.code, final.replayed) == ("ok", True)
+    assert '"status":"approved"' in final.body
+
+
+def test_a_key_with_another_body_is_refused(house: House) -> None:
+    txn = house.approved()
+    house.payments.refund(house.caller("key-0001", body="a"), txn, 100)
+    with pytest.raises(Invalid) as caught:
+        house.payments.refund(house.caller("key-0001", body="b"), txn, 100)
+    assert caught.value.code == "idempotency_key_reused"
+    assert house.gateway.refunded == 100
+
+
+def test_creating_twice_with_a_key_makes_one(house: House) -> None:
+    order = house.order()
+    first = house.payments.create(house.caller("key-0001"), order)
+    again = house.payments.create(house.caller("key-0001"), order)
+    assert (again.txn, again.body, again.replayed) == (first.txn, first.body, True)
+
+
+def test_one_order_has_one_live_payment(house: House) -> None:
+    order = house.order()
+    first = house.payments.create(house.caller(), order).txn
+    with pytest.raises(Conflict) as caught:
+        house.payments.create(house.caller(), order)
+    assert caught.value.code == "order_in_progress"
+    assert caught.value.extra["transaction_id"] == first
+    house.payments.fire(house.caller(), first, "cancel", None)
+    assert house.payments.create(house.caller(), order).txn != first
+
+
+def test_a_refund_lost_before_it_arrived_is_sent_again_with_its_id(house: House) -> None:
+    txn = house.approved()
+    house.gateway.script["refund"] = [lost_before]
+    assert house.payments.refund(house.caller(), txn, 3_000).code == "unknown"
+    house.work(120)
+    assert house.get(txn)["refunded_amount"] == house.gateway.refunded == 3_000
+
+
+def test_a_refund_whose_answer_was_lost_is_not_sent_again(house: House) -> None:
+    txn = house.approved()
+    house.gateway.script["refund"] = [lost_after]
+    house.payments.refund(house.caller(), txn, 3_000)
+    house.work(120)
+    assert house.gateway.calls.count("refund") == 1
+    assert house.get(txn)["refunded_amount"] == house.gateway.refunded == 3_000
+
+
+def test_a_rejected_refund_returns_to_where_it_came_from(house: House) -> None:
+    txn = house.approved()
+    house.payments.fire(house.caller(), txn, "complete", None)
+    house.gateway.script["refund"] = [Refused(b"no", "not_cancellable", "-784", "")]
+    answer = house.payments.refund(house.caller(), txn, 3_000)
+    assert answer.code == "ok"
+    assert house.status(txn) == "completed"
+    assert house.get(txn)["refunds"][0]["status"] == "rejected"
+
+
+def test_a_refund_in_the_gateways_console_is_found(house: House) -> None:
+    txn = house.approved()
+    charge = house.gateway.books[house.get(txn)["provider_ref"]]
+    charge.refunded, charge.vat = 2_000, 182
+    house.gateway.script["refund"] = [Refused(b"no", "refund_guard_mismatch", "-722", "")]
+    house.payments.refund(house.caller(), txn, 3_000)
+    house.work(5)
+    assert house.get(txn)["refunded_amount"] == 2_000
+    assert house.status(txn) == "partially_refunded"
+
+
+def test_a_charge_after_closing_is_unwanted_and_only_fully_refunded(house: House) -> None:
+    txn = house.ready()
+    house.gateway.script["approve"] = [Refused(b"no", "declined", "-780", "")]
+    house.payments.approve(house.caller(), txn, "pg-token-1")
+    house.gateway.books[house.get(txn)["provider_ref"]].captured = 12_000
+    house.work(1_000, step=60)
+    assert house.status(txn) == "captured_unwanted"
+    with pytest.raises(Invalid) as caught:
+        house.payments.refund(house.caller(), txn, 1)
+    assert caught.value.extra["reason"] == "only_full_refund"
+    house.payments.refund(house.caller(), txn, None)
+    assert (house.status(txn), house.get(txn)["needs_review"]) == ("refunded", None)
+
+
+def test_too_much_is_refused_and_logged(house: House) -> None:
+    txn = house.approved()
+    with pytest.raises(Invalid) as caught:
+        house.payments.refund(house.caller(), txn, 12_001)
+    assert caught.value.extra["reason"] == "refund_exceeds_balance"
+    assert house.events(txn, "refusal") == ["refund"]
+    assert house.gateway.calls.count("refund") == 0
+
+
+def test_refusals_do_not_move_the_version(house: House) -> None:
+    txn = house.create()
+    with pytest.raises(Conflict):
+        house.payments.fire(house.caller(), txn, "complete", None)
+    assert house.get(txn)["version"] == 1
+
+
+def test_refusals_are_capped_with_one_closing_entry(house: House) -> None:
+    txn = house.create()
+    codes = []
+    for _ in range(25):
+        with pytest.raises(EngineError) as caught:
+            house.payments.fire(house.caller(), txn, "complete", None)
+        codes.append(caught.value.code)
+    assert codes == ["illegal_transition"] * 20 + ["rate_limited"] * 5
+    assert house.events(txn, "note") == ["refusals_suppressed"]
+
+
+def test_a_stale_if_match_changes_nothing(house: House) -> None:
+    txn = house.ready()
+    with pytest.raises(Conflict) as caught:
+        house.payments.fire(house.caller(if_match=1), txn, "cancel", None)
+    assert caught.value.code == "version_mismatch"
+    assert house.status(txn) == "ready"
+
+
+def test_another_merchants_payment_is_absent(house: House) -> None:
+    txn = house.create()
+    with pytest.raises(Missing):
+        house.payments.get(txn, "another")
+
+
+def test_a_lost_prepare_lets_the_caller_start_over(house: House) -> None:
+    txn = house.create()
+    house.gateway.script["prepare"] = [lost_after]
+    with pytest.raises(GatewayTrouble) as caught:
+        house.payments.ready(house.caller("key-0001"), txn)
+    assert caught.value.code == "gateway_timeout"
+    assert house.payments.ready(house.caller("key-0001"), txn).code == "ok"
+
+
+def test_a_late_prepare_is_logged_and_its_pages_never_shown(house: House) -> None:
+    txn = house.create()
+
+    def cancelled_meanwhile(honest: object) -> object:
+        house.payments.fire(house.caller(), txn, "cancel", None)
+        return honest()  # type: ignore[operator]
+
+    house.gateway.script["prepare"] = [cancelled_meanwhile]
+    with pytest.raises(Conflict):
+        house.payments.ready(house.caller(), txn)
+    assert house.events(txn, "note") == ["late_answer"]
+    assert house.get(txn)["next_action"] is None
+
+
+def test_a_second_ready_meanwhile_is_in_flight(house: House) -> None:
+    txn = house.create()
+    codes = []
+
+    def again(honest: object) -> object:
+        with pytest.raises(Conflict) as caught:
+            house.payments.ready(house.caller(), txn)
+        codes.append(caught.value.code)
+        return honest()  # type: ignore[operator]
+
+    house.gateway.script["prepare"] = [again]
+    house.payments.ready(house.caller(), txn)
+    assert codes == ["operation_in_flight"]
+
+
+def test_nobody_pays_and_the_order_expires(house: House) -> None:
+    created, ready = house.create(expires_in=60), house.ready()
+    house.work(60)
+    assert (house.status(created), house.status(ready)) == ("expired", "ready")
+    house.work(900, step=60)
+    assert house.status(ready) == "expired"
+
+
+def test_a_return_approves_once_and_a_repeat_calls_nobody(house: House) -> None:
+    txn = house.ready()
+    for _ in range(3):
+        row = house.returns.hit(house.tokens[0], "approved", "pg-token-1", "req_1")
+        assert row["status"] == "approved"
+    assert house.gateway.calls.count("approve") == 1
+    assert house.status(txn) == "approved"
+
+
+def test_a_cancelled_return_acts_only_when_nothing_was_charged(house: House) -> None:
+    txn = house.ready()
+    house.gateway.script["look_up"] = [LOST]
+    house.returns.hit(house.tokens[0], "cancelled", None, "req_1")
+    assert house.status(txn) == "ready"
+    house.gateway.books[house.get(txn)["provider_ref"]].captured = 12_000
+    house.returns.hit(house.tokens[0], "cancelled", None, "req_2")
+    assert house.status(txn) == "approved"
+
+
+def test_a_late_return_is_logged_and_then_gone(house: House) -> None:
+    txn = house.ready()
+    house.payments.fire(house.caller(), txn, "cancel", None)
+    house.returns.hit(house.tokens[0], "approved", "pg-token-1", "req_1")
+    assert house.events(txn, "note") == ["late_return"]
+    assert "approve" not in house.gateway.calls
+    house.time.advance(86_401)
+    with pytest.raises(EngineError) as caught:
+        house.returns.hit(house.tokens[0], "approved", "pg-token-1", "req_1")
+    assert caught.value.code == "gone"
+
+
+def test_a_credential_is_wiped_when_its_operation_settles(house: House) -> None:
+    house.approved()
+    rows = house.store.rows("SELECT credential FROM operations")
+    assert [row["credential"] for row in rows] == [None, None]
+
+
+def test_tax_free_parts_must_be_named_while_any_is_left(house: House) -> None:
+    txn = house.approved(tax_free_amount=2_000)
+    with pytest.raises(Invalid) as caught:
+        house.payments.refund(house.caller(), txn, 3_000)
+    assert caught.value.extra["reason"] == "tax_free_amount_required"
+    house.payments.refund(house.caller(), txn, 3_000, tax_free=2_000)
+    house.payments.refund(house.caller(), txn, None)
+    charge = house.gateway.books[house.get(txn)["provider_ref"]]
+    assert (charge.tax_free, charge.vat) == (2_000, house.get(txn)["vat_amount"])
