@@ -1,0 +1,75 @@
+# What a person or a CI types. Needs git, make and Python 3.11 or newer; everything else goes to .venv.
+# Plain POSIX shell and GNU make 3.81, so that it runs on a bare Debian and a bare macOS alike.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/strada-ready
+WORKERS ?= 2
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+unexport PYTHONHOME PYTHONPATH
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench lock clean
+
+help: ## say what can be made
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
+
+demo: $(READY) ## run a shop, a gateway and Strada in one process (ARGS="--once" for one payment)
+	$(VENV)/bin/strada demo $(ARGS)
+
+test: $(READY) ## run the tests (WORKERS=0 for one process, ARGS for pytest)
+	$(PY) -m pytest -n $(WORKERS) $(ARGS)
+
+check: $(READY) ## hold the code to its rules: ruff, mypy, import-linter
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+
+bench: $(READY) ## measure: every tests/bench/bench_*.py in turn
+	@for bench in tests/bench/bench_*.py; do \
+	  [ -e "$$bench" ] || { echo "no benchmarks yet"; break; }; \
+	  echo "== $$bench"; $(PY) "$$bench" $(ARGS) || exit 1; \
+	done
+
+lock: $(READY) ## pin every dependency with its hashes (ARGS="--upgrade" for newer ones)
+	CUSTOM_COMPILE_COMMAND='make lock' $(PY) -m piptools compile --quiet --extra dev --generate-hashes \
+	  --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links \
+	  --no-emit-trusted-host --no-emit-options $(ARGS) --output-file requirements.lock setup.cfg
+
+clean: ## remove .venv, caches and build output; databases stay
+	rm -rf $(VENV) build dist bench-out *.egg-info .coverage .mypy_cache .ruff_cache \
+	  .pytest_cache .hypothesis .import_linter_cache
+	find engine providers web tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A virtualenv knows its own path and its Python: one copied from elsewhere, or left behind by a
+# Python that is gone, is made anew.
+ifneq ($(shell [ -x $(PY) ] && cat $(READY) 2>/dev/null),$(CURDIR))
+.PHONY: $(READY)
+endif
+
+# The lock is compiled and tested on 3.11, hence the order.
+$(READY): setup.cfg pyproject.toml requirements.lock
+	@found=; bare=; \
+	for python in $(or $(PYTHON),python3.11 python3.12 python3.13 python3.14 python3 python); do \
+	  "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	  "$$python" -c 'import ensurepip, venv' 2>/dev/null || { bare=$$python; continue; }; \
+	  found=$$python; break; \
+	done; \
+	if [ -z "$$found" ] && [ -n "$$bare" ]; then \
+	  echo "Strada: $$bare cannot make virtual environments." >&2; \
+	  echo "  Debian, Ubuntu:  sudo apt install python3-venv" >&2; \
+	  exit 1; \
+	elif [ -z "$$found" ]; then \
+	  echo "Strada needs Python 3.11 or newer, and found none$(if $(PYTHON), in PYTHON=$(PYTHON))." >&2; \
+	  echo "  Debian, Ubuntu:  sudo apt install python3 python3-venv" >&2; \
+	  echo "  macOS:           brew install python" >&2; \
+	  echo "  elsewhere:       make PYTHON=/path/to/python3 …" >&2; \
+	  exit 1; \
+	fi; \
+	echo "Preparing $(VENV) with $$found (once, about a minute)"; \
+	"$$found" -m venv --clear $(VENV)
+	@$(PY) -m pip install --quiet --require-hashes -r requirements.lock
+	@$(PY) -m pip install --quiet --no-deps --no-build-isolation -e .
+	@printf '%s\n' "$(CURDIR)" > $(READY)

@@ -1,0 +1,5 @@
+"""`python -m web` is `strada`."""
+
+from web.cli import main
+
+main()

@@ -1,0 +1,77 @@
+"""The Flask application: blueprints, the pipeline every request goes through, and honest errors.
+
+It refuses to show a traceback, to log a query string, and to answer in anything but its contract.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
+
+from engine.errors import EngineError
+from web.api import api
+from web.headers import new_request_id, security_headers
+from web.health import health
+from web.pages import pages
+from web.problems import Problem, negotiate
+from web.responses import problem_of, problem_response
+from web.wiring import Strada
+
+LARGEST_BODY = 64 * 1024
+_LOG = logging.getLogger("strada.http")
+_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+
+
+def create_app(strada: Strada, *, worker_inside: bool = False) -> Flask:
+    """An app serving `strada`, whose database must have been migrated."""
+    app = Flask("web", static_url_path="/static")
+    app.config.update(
+        MAX_CONTENT_LENGTH=LARGEST_BODY, WORKER_INSIDE=worker_inside, MAX_FORM_PARTS=50
+    )
+    app.url_map.strict_slashes = False
+    app.extensions["strada"] = strada
+    for blueprint in (api, pages, health):
+        app.register_blueprint(blueprint)
+    app.before_request(_begin)
+    app.after_request(_finish)
+    app.register_error_handler(Problem, _on_problem)
+    app.register_error_handler(EngineError, _on_engine_error)
+    app.register_error_handler(HTTPException, _on_http_error)
+    app.register_error_handler(Exception, _on_surprise)
+    return app
+
+
+def _begin() -> None:
+    g.request_id = new_request_id()
+    g.language = negotiate(request.headers.get("Accept-Language"))
+
+
+def _finish(response: Response) -> Response:
+    response.headers["Request-Id"] = g.get("request_id") or new_request_id()
+    html = response.mimetype == "text/html"
+    for name, value in security_headers(html=html).items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def _on_problem(problem: Problem) -> Response:
+    return problem_response(problem)
+
+
+def _on_engine_error(error: EngineError) -> Response:
+    return problem_response(problem_of(error))
+
+
+def _on_http_error(error: HTTPException) -> Response:
+    code = _CODES.get(error.code or 500, "invalid_header")
+    headers = {}
+    if code == "method_not_allowed":
+        headers["Allow"] = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
+    return problem_response(Problem(code, headers=headers))
+
+
+def _on_surprise(error: Exception) -> Response:
+    _LOG.exception("request %s failed with %s", g.get("request_id"), type(error).__name__)
+    return problem_response(Problem("internal_error"))

@@ -1,0 +1,210 @@
+"""`strada migrate`, `serve`, `worker`, `simulate`, `doctor`, `config`: running an installation."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import click
+
+from engine import chart
+from engine.dialect import OLDEST_SQLITE, pragmas, sqlite_version
+from engine.errors import EngineError
+from web import wiring
+from web.cli.shared import Context, Fail, failing, show_json, show_table, with_json
+from web.redaction import configure_logging
+from web.server import Unservable
+from web.server import serve as serve_http
+from web.settings import LOOPBACK, describe
+
+
+@click.command()
+@with_json
+@click.pass_obj
+@failing
+def migrate(obj: Context, as_json: bool) -> None:
+    """Prepare the database of STRADA_DATABASE_URL, or bring it up to date."""
+    strada = wiring.build(obj.settings)
+    try:
+        ran = wiring.prepare(strada)
+    except BlockingIOError as error:
+        raise Fail(str(error)) from error
+    if as_json:
+        return show_json({"database": str(strada.store.path), "migrations": ran})
+    click.echo(f"{strada.store.path}: {', '.join(ran) or 'already up to date'}")
+    return None
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--workers", default=1, show_default=True, help="Processes; SQLite takes one.")
+@click.option("--no-worker", is_flag=True, help="Leave the background work to `strada worker`.")
+@click.pass_obj
+@failing
+def serve(obj: Context, host: str, port: int, workers: int, no_worker: bool) -> None:
+    """Serve the HTTP API, with the background worker inside."""
+    if workers != 1:
+        raise Fail(
+            "--workers 1 is all that SQLite takes: two processes would fight for one write lock",
+            2,
+        )
+    settings = obj.settings
+    configure_logging(settings.log_level)
+    strada = wiring.build(settings)
+    if not strada.store.path.exists():
+        raise Fail("the database is not prepared; run: strada migrate")
+    try:
+        serve_http(strada, host, port, worker=not no_worker)
+    except Unservable as error:
+        raise Fail(str(error)) from error
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Do what is due now, print the counts, and exit.")
+@with_json
+@click.pass_obj
+@failing
+def worker(obj: Context, once: bool, as_json: bool) -> None:
+    """Run the background work apart from the server: expiry, and asking about unknowns."""
+    janitor = obj.strada.worker
+    if once:
+        done = janitor.run_once()
+        counts = {"expired": done.expired, "looked": done.looked}
+        counts |= {"watched": done.watched, "reviewed": done.reviewed}
+        return show_json(counts) if as_json else click.echo(str(counts))
+    configure_logging(obj.settings.log_level)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    logging.getLogger("strada.worker").info("working on %s", obj.strada.store.path)
+    janitor.run(stop)
+    return None
+
+
+@click.group()
+def simulate() -> None:
+    """Run a gateway's simulator, wire-compatible with the real one."""
+
+
+@simulate.command("kakaopay")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=9000, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--ledger", default="kakaopay-ledger.jsonl", show_default=True, type=Path)
+@click.option("--secret-key", default=None, help="Accept only this key (else any DEV… key).")
+@click.option("--cid", default="TC0ONETIME", show_default=True)
+@click.pass_obj
+@failing
+def simulate_kakaopay(
+    obj: Context, host: str, port: int, ledger: Path, secret_key: str | None, cid: str
+) -> None:
+    """Speak KakaoPay's protocol and write what really happens to money to a ledger (JSON lines).
+
+    \b
+    Example:
+      strada simulate kakaopay --port 9000 --ledger ledger.jsonl
+      STRADA_KAKAOPAY_BASE_URL=http://127.0.0.1:9000 strada serve
+    """
+    from providers.kakaopay import simulator
+
+    if host not in LOOPBACK:
+        raise Fail("a simulator listens on a loopback address only", 2)
+    keys = {secret_key: cid} if secret_key else None
+    scale = obj.settings.time_scale
+    app = simulator.create_app(ledger=ledger, secret_keys=keys, time_scale=scale)
+    try:
+        server = simulator.serve(app, host, port)
+    except (OSError, SystemExit) as error:
+        raise Fail(f"cannot listen on {host}:{port}") from error
+    signal.signal(signal.SIGTERM, _stop)
+    click.echo(f"KakaoPay simulator on http://{host}:{server.server_port}, ledger {ledger}")
+    try:
+        server.serve_forever()
+    except (KeyboardInterrupt, SystemExit):
+        server.server_close()
+
+
+def _stop(number: int, frame: Any) -> None:
+    raise SystemExit(0)
+
+
+@click.command()
+@with_json
+@click.pass_obj
+def doctor(obj: Context, as_json: bool) -> None:
+    """Judge this installation: versions, durability, migrations, clock, keys. Exit 1 on a finding."""
+    checks = _checks(obj)
+    if as_json:
+        show_json([{"check": name, "ok": ok, "detail": detail} for name, ok, detail in checks])
+    else:
+        for name, ok, detail in checks:
+            click.echo(f"{'ok  ' if ok else 'FIX '} {name}: {detail}")
+    if not all(ok for _, ok, _ in checks):
+        raise SystemExit(1)
+
+
+def _checks(obj: Context) -> list[tuple[str, bool, str]]:
+    settings = obj.settings
+    version = ".".join(map(str, sqlite_version()))
+    fresh = sqlite_version() >= OLDEST_SQLITE
+    checks = [("sqlite", fresh, f"{version} (WAL-reset bug: 3.7.0 to 3.51.2)")]
+    strada = wiring.build(settings)
+    path = strada.store.path
+    if not path.exists():
+        return [*checks, ("database", False, f"{path} does not exist; run: strada migrate")]
+    try:
+        pending = strada.store.pending_migrations()
+        found = pragmas(strada.store.db)
+    except (EngineError, RuntimeError) as error:
+        return [*checks, ("database", False, f"{path} cannot be opened: {error}")]
+    durable = found["journal_mode"] == "wal" and found["synchronous"] == 2
+    checks += [
+        ("database", True, str(path)),
+        ("durability", durable, f"journal {found['journal_mode']}, synchronous FULL"),
+        ("migrations", not pending, ", ".join(pending) or "up to date"),
+        ("chart", chart.load(chart.VERSION) is not None, chart.VERSION),
+        (
+            "secret key",
+            settings.production or "STRADA_SECRET_KEY" != "",
+            "set" if settings.production else "development",
+        ),
+        (
+            "kakaopay account",
+            bool(settings.kakaopay_secret_key),
+            f"default CID {settings.kakaopay_cid}"
+            if settings.kakaopay_secret_key
+            else "no default; set STRADA_KAKAOPAY_SECRET_KEY, or an account for each merchant",
+        ),
+    ]
+    return checks
+
+
+@click.command()
+@with_json
+@click.pass_obj
+def config(obj: Context, as_json: bool) -> None:
+    """Print each setting with its source; secrets are masked."""
+    rows = describe(obj.settings)
+    return show_json(rows) if as_json else show_table(("name", "value", "source"), rows)
+
+
+@click.command("chart")
+@click.option(
+    "--format",
+    "kind",
+    default="md",
+    show_default=True,
+    type=click.Choice(["md", "mermaid", "json"]),
+)
+def show_chart(kind: str) -> None:
+    """Print the chart that everything is derived from."""
+    if kind == "json":
+        return show_json(chart.document() | {"version": chart.VERSION})
+    click.echo(chart.markdown() if kind == "md" else chart.mermaid(), nl=False)
+    return None
+
+
+COMMANDS = (migrate, serve, worker, simulate, doctor, config, show_chart)

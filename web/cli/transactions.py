@@ -1,0 +1,81 @@
+"""`strada transactions`: looking at payments from the command line."""
+
+from __future__ import annotations
+
+import click
+
+from engine.clock import rfc3339
+from engine.resource import render
+from engine.verify import replay
+from web.cli.shared import Context, failing, show_json, show_table, with_json
+from web.cli.timeline import lines
+
+
+@click.group()
+def transactions() -> None:
+    """List payments and show one as a timeline.
+
+    \b
+    Examples:
+      strada transactions list --status approving
+      strada transactions show txn_01jd…
+    """
+
+
+@transactions.command("list")
+@click.option("--merchant", default=None, help="Only this merchant's.")
+@click.option("--status", default=None, help="Only in this state.")
+@click.option("--order-id", default=None, help="Only for this order.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000))
+@with_json
+@click.pass_obj
+@failing
+def list_transactions(
+    obj: Context,
+    merchant: str | None,
+    status: str | None,
+    order_id: str | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """List payments, newest first."""
+    wanted = {"merchant": merchant, "status": status, "order_id": order_id}
+    given = {name: value for name, value in wanted.items() if value is not None}
+    where = " AND ".join(f"{name} = ?" for name in given) or "1 = 1"
+    store = obj.strada.store
+    rows = store.rows(
+        f"SELECT * FROM transactions WHERE {where} ORDER BY id DESC LIMIT ?",
+        (*given.values(), limit),
+    )
+    if as_json:
+        return show_json([render(store, row) for row in rows])
+    for row in rows:
+        row["created"] = rfc3339(row["created_at"])
+    columns = ("id", "status", "amount", "currency", "order_id", "merchant", "needs_review")
+    show_table((*columns, "created"), rows)
+    return None
+
+
+@transactions.command("show")
+@click.argument("transaction")
+@with_json
+@click.pass_obj
+@failing
+def show(obj: Context, transaction: str, as_json: bool) -> None:
+    """Show one payment: its amounts, and every entry of its log."""
+    store = obj.strada.store
+    resource = render(store, obj.strada.ledger.load(transaction))
+    steps = list(replay(store, transaction))
+    if as_json:
+        entries = [dict(step.entry.fields) | {"hash": step.entry.hash} for step in steps]
+        return show_json({"transaction": resource, "transitions": entries})
+    click.echo(
+        f"{resource['id']}  {resource['status']}  {resource['amount']:,} {resource['currency']}  "
+        f"captured {resource['captured_amount']:,}  refunded {resource['refunded_amount']:,}"
+    )
+    for line in lines(steps):
+        click.echo(line)
+    return None
+
+
+COMMANDS = (transactions,)

@@ -1,0 +1,119 @@
+"""Headers, both ways: the ones that every answer carries, and strict readers for those of a request.
+
+It refuses to be lenient with credentials and keys: a value that came twice or has an odd character
+is not trimmed into shape.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterable
+from typing import Protocol
+
+from web.problems import Problem
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_REQUEST_ID_LENGTH = 26
+
+_COMMON = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_API_POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+_PAGE_POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; connect-src 'self'; object-src 'none'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'"
+)
+_TRANSPORT = {"Strict-Transport-Security": "max-age=63072000; includeSubDomains"}
+
+_KEY = re.compile(r"[!-~]{8,255}")
+_VERSION = re.compile(r'"(0|[1-9][0-9]{0,15})"')
+_BEARER = re.compile(r"bearer +(?P<token>[A-Za-z0-9._~+/\-]{1,512}=*)", re.IGNORECASE)
+_SPECULATIVE = frozenset({"prefetch", "prerender", "preview"})
+_PURPOSES = frozenset({"sec-purpose", "purpose", "x-purpose", "x-moz"})
+
+
+class _Headers(Protocol):
+    """A dict of headers, or Werkzeug's."""
+
+    def items(self) -> Iterable[tuple[str, str]]: ...
+
+
+def api_headers(*, https: bool = False) -> dict[str, str]:
+    """What every API answer carries; `https` adds the promise to stay there."""
+    return _COMMON | {"Content-Security-Policy": _API_POLICY} | (_TRANSPORT if https else {})
+
+
+def page_headers(*, https: bool = False) -> dict[str, str]:
+    """What every HTML page carries: only our own files run, nobody frames it, nobody keeps it."""
+    return (
+        _COMMON
+        | {
+            "Content-Security-Policy": _PAGE_POLICY,
+            "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=()",
+        }
+        | (_TRANSPORT if https else {})
+    )
+
+
+def new_request_id() -> str:
+    """A name for one request: `req_` and 130 random bits in Crockford base 32."""
+    return "req_" + "".join(secrets.choice(_ALPHABET) for _ in range(_REQUEST_ID_LENGTH))
+
+
+def etag(version: int) -> str:
+    """The ETag of a transaction's version, as `If-Match` takes it."""
+    return f'"{version}"'
+
+
+def parse_idempotency_key(value: str | None) -> str | None:
+    """The key, without quotes: `"abc…"` and `abc…` are one key. Two headers arrive joined."""
+    if value is None:
+        return None
+    key = value.strip(" \t")
+    quoted = len(key) >= 2 and key[0] == key[-1] == '"'
+    if quoted:
+        key = key[1:-1]
+    if not _KEY.fullmatch(key) or "," in key or '"' in key or (quoted and "\\" in key):
+        raise _invalid("Idempotency-Key")
+    return key
+
+
+def parse_if_match(value: str | None) -> int | None:
+    """The version in `If-Match: "<version>"`; `*`, weak tags and lists are refused."""
+    if value is None:
+        return None
+    match = _VERSION.fullmatch(value.strip(" \t"))
+    if match is None:
+        raise _invalid("If-Match")
+    return int(match[1])
+
+
+def parse_authorization(value: str | None) -> str:
+    """The bearer token; raises `unauthenticated`, or `invalid_header` when two were sent."""
+    if value is None:
+        raise Problem("unauthenticated")
+    if "," in value:
+        raise _invalid("Authorization")
+    match = _BEARER.fullmatch(value.strip(" \t"))
+    if match is None:
+        raise Problem("unauthenticated")
+    return match["token"]
+
+
+def is_prefetch(headers: _Headers) -> bool:
+    """Whether a browser asks ahead of its user, so that nothing may happen yet."""
+    return any(
+        name.lower() in _PURPOSES and _SPECULATIVE & set(re.split(r"[\s,;]+", value.lower()))
+        for name, value in headers.items()
+    )
+
+
+def _invalid(header: str) -> Problem:
+    return Problem("invalid_header", header=header)

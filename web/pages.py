@@ -1,0 +1,93 @@
+"""What a customer's browser sees: return URLs, and the pages of problem codes.
+
+It refuses to act on HEAD, on a prefetch, or on anything a URL says about money.
+"""
+
+from __future__ import annotations
+
+import json
+
+from flask import Blueprint, Response, current_app, g, redirect, render_template, request
+
+from engine.errors import EngineError
+from engine.store import Row
+from web import problems
+from web.headers import is_prefetch
+from web.return_urls import append_query
+from web.wiring import Strada, is_web
+
+pages = Blueprint("pages", __name__)
+_OWN_URL = {"approved": "approval_url", "cancelled": "cancel_url", "failed": "fail_url"}
+LONGEST_TOKEN = 512
+
+
+def _strada() -> Strada:
+    wired: Strada = current_app.extensions["strada"]
+    return wired
+
+
+@pages.get("/return/<token>/<any(approved, cancelled, failed):leg>")
+def come_back(token: str, leg: str) -> Response:
+    """The customer's browser, back from the gateway."""
+    given = request.args.getlist("pg_token")
+    if len(given) > 1 or any(not 1 <= len(text) <= LONGEST_TOKEN for text in given):
+        return _page("refused", 400)
+    try:
+        row = _strada().returns.find(token)
+        bounce = _bounce_url(row, leg)
+        if request.method == "HEAD" or is_prefetch(request.headers):
+            return _page("nothing_done", 200)
+        if bounce is not None:
+            return _bounce(row, bounce, given)
+        row = _strada().returns.hit(token, leg, given[0] if given else None, g.request_id)
+    except EngineError as error:
+        if error.code == "storage_unavailable":
+            return _page("later", 503)
+        return _page("gone" if error.code == "gone" else "unknown_link", _status(error))
+    return _send_on(row)
+
+
+def _status(error: EngineError) -> int:
+    return 410 if error.code == "gone" else 404
+
+
+def _bounce_url(row: Row, leg: str) -> str | None:
+    """The app scheme that this leg leads back to, in flow `client`."""
+    if row["flow"] != "client":
+        return None
+    url: str | None = json.loads(row["urls"]).get(_OWN_URL[leg])
+    return url if url is not None and not is_web(url) else None
+
+
+def _bounce(row: Row, url: str, given: list[str]) -> Response:
+    extra = {"transaction_id": row["id"]}
+    if given:
+        extra["pg_token"] = given[0]
+    return _redirect(append_query(url, extra))
+
+
+def _send_on(row: Row) -> Response:
+    url = json.loads(row["urls"]).get("return_url")
+    if url is None:
+        return _page(row["status"], 200)
+    return _redirect(append_query(url, {"transaction_id": row["id"], "status": row["status"]}))
+
+
+def _redirect(url: str) -> Response:
+    answer = redirect(url, 303)
+    return current_app.make_response(answer)
+
+
+def _page(state: str, status: int) -> Response:
+    text = render_template("return.html", state=state, language=g.language)
+    return Response(text, status, content_type="text/html; charset=utf-8")
+
+
+@pages.get("/problems/<code>")
+def problem(code: str) -> Response:
+    """Cause and cure of a problem code."""
+    found = problems.CATALOGUE.get(code)
+    if found is None:
+        return _page("unknown_link", 404)
+    text = render_template("problem.html", code=code, problem=found, language=g.language)
+    return Response(text, content_type="text/html; charset=utf-8")

@@ -1,0 +1,99 @@
+"""Serving: waitress with threads, the worker inside, one process on an SQLite file.
+
+It refuses a second server on the same file, and a database that was not migrated.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+from flask import Flask
+from waitress.server import create_server
+
+from engine.dialect import exclusive
+from engine.worker import Worker
+from web.app import create_app
+from web.wiring import Strada
+
+CONNECTIONS = 2000
+"""Half-sent requests cost a connection each, not a thread: 200 of them must not starve the rest."""
+DRAIN_S = 25
+"""How long SIGTERM waits for requests under way; with the rest of the exit it is under 30 s."""
+_LOG = logging.getLogger("strada.serve")
+
+
+class Unservable(RuntimeError):
+    """The server cannot start; the message says what to do."""
+
+
+def serve(strada: Strada, host: str, port: int, *, worker: bool = True) -> None:
+    """Serve until SIGTERM or SIGINT, then drain. Raises Unservable."""
+    pending = strada.store.pending_migrations()
+    if pending:
+        raise Unservable("the database is not up to date; run: strada migrate")
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(exclusive(_lock_path(strada), "taken"))
+        except BlockingIOError as error:
+            raise Unservable(
+                f"another strada serve is running on {strada.store.path}: one SQLite file is "
+                "served by one process"
+            ) from error
+        app = create_app(strada, worker_inside=worker)
+        stop = threading.Event()
+        if worker:
+            janitor = start_worker(strada.worker, stop)
+            stack.callback(janitor.join, DRAIN_S)
+        stack.callback(stop.set)
+        run(app, host, port, strada.settings.threads)
+
+
+def start_worker(worker: Worker, stop: threading.Event) -> threading.Thread:
+    """Run the worker in a thread until `stop` is set."""
+    janitor = threading.Thread(target=worker.run, args=(stop,), name="worker", daemon=True)
+    janitor.start()
+    return janitor
+
+
+def listen(app: Flask, host: str, port: int, threads: int) -> Any:
+    """A waitress server bound to an address; raises Unservable when it is taken."""
+    try:
+        return create_server(
+            app,
+            host=host,
+            port=port,
+            threads=threads,
+            ident=None,
+            connection_limit=CONNECTIONS,
+            cleanup_interval=15,
+            channel_timeout=60,
+            max_request_body_size=1 << 20,
+            clear_untrusted_proxy_headers=True,
+        )
+    except OSError as error:
+        raise Unservable(f"cannot listen on {host}:{port}: {error.strerror}") from error
+
+
+def run(app: Flask, host: str, port: int, threads: int) -> None:
+    """Serve an app in this thread until a signal ends it."""
+    server = listen(app, host, port, threads)
+    server.task_dispatcher.shutdown = partial(
+        server.task_dispatcher.shutdown, cancel_pending=False, timeout=DRAIN_S
+    )
+    signal.signal(signal.SIGTERM, _end)
+    _LOG.info("listening on http://%s:%s", host, server.effective_port)
+    server.run()
+
+
+def _end(number: int, frame: Any) -> None:
+    raise SystemExit(0)
+
+
+def _lock_path(strada: Strada) -> Any:
+    path = strada.store.path
+    return path.with_name(path.name + "-serve.lock")
