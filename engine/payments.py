@@ -220,15 +220,15 @@ class Payments:
             folded.facts(),
             chart.Given(now=self.clock.now_us(), amount=wanted),
         )
-        answer = {"object": "dry_run", "event": chart.HTTP_NAMES[event], "accepted": False}
+        answer: dict[str, Any] = {"object": "dry_run", "event": chart.HTTP_NAMES[event]}
+        answer |= {"accepted": False, "target": None, "guard": None, "reason": None}
         match target:
             case chart.Illegal():
-                rest = {"target": None, "guard": None, "reason": "illegal_transition"}
+                return answer | {"reason": "illegal_transition"}
             case chart.GuardRefused():
-                rest = {"target": None, "guard": target.guard, "reason": target.reason}
+                return answer | {"guard": target.guard, "reason": target.reason}
             case _:
-                rest = {"accepted": True, "target": target, "guard": None, "reason": None}
-        return answer | rest
+                return answer | {"accepted": True, "target": target}
 
     # ---- prepare
 
@@ -358,21 +358,11 @@ class Payments:
         try:
             return split_refund(remaining, amount, tax_free, vat)
         except TaxRefusal as refusal:
-            self._refuse(
-                caller,
-                row,
-                folded,
-                "refund",
-                Invalid(
-                    "guard_refused",
-                    extra={
-                        "guard": None,
-                        "reason": refusal.code,
-                        "errors": [{"pointer": f"/{refusal.field}", "detail": refusal.code}],
-                    },
-                ),
-                amount,
-            )
+            if refusal.code == "tax_free_amount_required":
+                raise Invalid(refusal.code) from refusal
+            extra = {"guard": None, "reason": refusal.code}
+            unfit = Invalid("guard_refused", extra=extra)
+            self._refuse(caller, row, folded, "refund", unfit, amount)
 
     def _intend_refund(
         self,

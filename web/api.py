@@ -13,7 +13,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app, g, request
 
 from engine import chart
-from engine.canonical import canonical
+from engine.canonical import MAX_INTEGER, canonical
 from engine.fire import Caller
 from engine.ids import is_id
 from engine.idempotency import Answer
@@ -28,8 +28,8 @@ from web.responses import answer, json_response, problem_text
 from web.wiring import Strada
 
 api = Blueprint("api", __name__, url_prefix="/v1")
-PAGE = 20
 LONGEST_PAGE = 100
+_SEQ = schemas.whole(0, MAX_INTEGER)
 _URLS = ("return_url", "approval_url", "cancel_url", "fail_url")
 
 
@@ -87,8 +87,7 @@ def _checked_urls(name: str, asked: schemas.CreateTransaction) -> dict[str, str]
                 development=not strada().settings.production,
             )
         except UnsafeUrl as unsafe:
-            errors = [{"pointer": f"/{field}", "detail": str(unsafe)}]
-            raise Problem("invalid_request", errors=errors) from unsafe
+            raise schemas.invalid([(f"/{field}", unsafe.phrase)]) from unsafe
     return checked
 
 
@@ -98,7 +97,7 @@ def read(transaction: str) -> Response:
     who = principal()
     who.need("payments", "audit", "client")
     who.need_transaction(transaction)
-    query_of(request, allowed=())
+    query_of(request, {})
     return _respond(who, strada().payments.get(_known(transaction), who.merchant))
 
 
@@ -107,25 +106,34 @@ def list_transactions() -> Response:
     """The merchant's transactions, newest first."""
     who = principal()
     who.need("payments", "audit")
-    asked = schemas.parse_list_query(request.args.to_dict(flat=False))
-    where, params = ["merchant = ?"], [who.merchant]
-    for name, value in asked.filters.items():
-        if name == "needs_review":
-            where.append(f"needs_review IS {'NOT ' if value else ''}NULL")
-        else:
-            where.append(f"{name} = ?")
-            params.append(str(value))
-    if asked.cursor is not None:
-        where.append("id < ?")
-        params.append(asked.cursor)
+    pairs = request.args.items(multi=True)
+    asked = schemas.parse_list_query(pairs, statuses=chart.STATES)
+    where, params = _conditions(who.merchant, asked)
     rows = strada().store.rows(
-        f"SELECT * FROM transactions WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?",
+        f"SELECT * FROM transactions WHERE {where} ORDER BY id DESC LIMIT ?",
         (*params, asked.limit + 1),
     )
     page = rows[: asked.limit]
     data = [render(strada().store, row) for row in page]
     more = len(rows) > asked.limit
-    return json_response(_list(data, schemas.cursor_of(page[-1]["id"]) if more else None))
+    return json_response(_list(data, page[-1]["id"] if more else None))
+
+
+def _conditions(merchant: str, asked: schemas.ListQuery) -> tuple[str, list[Any]]:
+    conditions: dict[str, Any] = {
+        "merchant = ?": merchant,
+        "status = ?": asked.status,
+        "provider = ?": asked.provider,
+        "order_id = ?": asked.order_id,
+        "(needs_review IS NOT NULL) = ?": asked.needs_review,
+        "created_at > ?": asked.created_after,
+        "created_at < ?": asked.created_before,
+        "id < ?": asked.cursor,
+    }
+    if asked.cursor is not None and not is_id(asked.cursor, "txn"):
+        raise schemas.invalid([("/query/cursor", schemas.INVALID)])
+    given = {sql: value for sql, value in conditions.items() if value is not None}
+    return " AND ".join(given), list(given.values())
 
 
 @api.get("/transactions/<transaction>/transitions")
@@ -133,9 +141,8 @@ def transitions(transaction: str) -> Response:
     """The log of one transaction, all kinds, oldest first."""
     who = principal()
     who.need("payments", "audit")
-    asked = query_of(request, allowed=("limit", "cursor"))
-    limit = schemas.parse_limit(asked.get("limit"), LONGEST_PAGE)
-    after = schemas.parse_seq_cursor(asked.get("cursor"))
+    asked = query_of(request, {"limit": schemas.whole(1, LONGEST_PAGE), "cursor": _SEQ})
+    limit, after = asked.get("limit", LONGEST_PAGE), asked.get("cursor", 0)
     strada().ledger.load(_known(transaction), who.merchant)
     rows = strada().store.rows(
         "SELECT seq, hash, entry FROM entries WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
@@ -143,7 +150,7 @@ def transitions(transaction: str) -> Response:
     )
     data = [json.loads(row["entry"]) | {"hash": row["hash"]} for row in rows[:limit]]
     more = len(rows) > limit
-    return json_response(_list(data, schemas.seq_cursor(data[-1]["seq"]) if more else None))
+    return json_response(_list(data, str(data[-1]["seq"]) if more else None))
 
 
 def _list(data: list[dict[str, Any]], cursor: str | None) -> dict[str, Any]:
@@ -168,7 +175,7 @@ def fire(transaction: str, event: str) -> Response:
         raise Problem("unknown_event")
     if who.is_client and event not in CLIENT_EVENTS:
         raise Problem("insufficient_scope")
-    dry = schemas.parse_flag(query_of(request, allowed=("dry_run",)).get("dry_run"), "dry_run")
+    dry = query_of(request, {"dry_run": schemas.boolean}).get("dry_run", False)
     body = body_of(request)
     _known(transaction)
     if dry:
@@ -190,8 +197,7 @@ def _ready(who: Principal, transaction: str, body: Mapping[str, Any]) -> Answer:
 def _approve(who: Principal, transaction: str, body: Mapping[str, Any]) -> Answer:
     asked = schemas.validate(schemas.ApproveBody, body)
     if asked.pg_token is None:
-        errors = [{"pointer": "/pg_token", "detail": "required"}]
-        raise Problem("invalid_request", errors=errors)
+        raise schemas.invalid([("/pg_token", schemas.REQUIRED)])
     return strada().payments.approve(caller_of(who, body), transaction, asked.pg_token)
 
 
@@ -233,7 +239,7 @@ _FIRE: Mapping[str, Callable[[Principal, str, Mapping[str, Any]], Answer]] = {
 @api.get("/chart")
 def chart_now() -> Response:
     """The chart in force, as JSON or Mermaid."""
-    query_of(request, allowed=())
+    query_of(request, {})
     best = request.accept_mimetypes.best_match(["application/json", "text/vnd.mermaid"])
     if best == "text/vnd.mermaid":
         return Response(chart.mermaid(), content_type="text/vnd.mermaid; charset=utf-8")

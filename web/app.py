@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import logging
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException
 
 from engine.errors import EngineError
 from web.api import api
-from web.headers import new_request_id, security_headers
+from web.headers import api_headers, new_request_id, page_headers
 from web.health import health
 from web.pages import pages
 from web.problems import Problem, negotiate
@@ -50,8 +50,9 @@ def _begin() -> None:
 
 def _finish(response: Response) -> Response:
     response.headers["Request-Id"] = g.get("request_id") or new_request_id()
-    html = response.mimetype == "text/html"
-    for name, value in security_headers(html=html).items():
+    https = current_app.extensions["strada"].settings.base_url.startswith("https:")
+    headers = page_headers if response.mimetype in ("text/html", "text/css") else api_headers
+    for name, value in headers(https=https).items():
         response.headers.setdefault(name, value)
     return response
 

@@ -1,4 +1,4 @@
-"""Headers, both ways: the ones that every answer carries, and strict readers for those of a request.
+"""Headers, both ways: those that every answer carries, and strict readers for a request's.
 
 It refuses to be lenient with credentials and keys: a value that came twice or has an odd character
 is not trimmed into shape.

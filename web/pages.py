@@ -11,7 +11,7 @@ from flask import Blueprint, Response, current_app, g, redirect, render_template
 
 from engine.errors import EngineError
 from engine.store import Row
-from web import problems
+from web.problem_texts import CATALOGUE
 from web.headers import is_prefetch
 from web.return_urls import append_query
 from web.wiring import Strada, is_web
@@ -86,7 +86,7 @@ def _page(state: str, status: int) -> Response:
 @pages.get("/problems/<code>")
 def problem(code: str) -> Response:
     """Cause and cure of a problem code."""
-    found = problems.CATALOGUE.get(code)
+    found = CATALOGUE.get(code)
     if found is None:
         return _page("unknown_link", 404)
     text = render_template("problem.html", code=code, problem=found, language=g.language)

@@ -1,4 +1,4 @@
-"""What each problem means, in English and Korean: status, title, detail, cause and cure, as a table.
+"""What each problem means, in English and Korean: status, title, detail, cause, cure; a table.
 
 It refuses to hold behaviour: `web.problems` renders it, the `/problems/<code>` pages print it.
 A detail may name `{parameters}`; their values are always ours, never the caller's.
@@ -86,7 +86,8 @@ _KINDS = (
             "헤더의 형식이 틀렸거나 두 번 전송되었습니다.",
         ),
         Phrase(
-            'Send it once. Idempotency-Key: 8 to 255 visible ASCII characters; If-Match: "<version>".',
+            "Send it once. Idempotency-Key: 8 to 255 visible ASCII characters; "
+            'If-Match: "<version>".',
             "한 번만 보내십시오. Idempotency-Key는 보이는 ASCII 8–255자, "
             'If-Match는 "<version>" 형식입니다.',
         ),

@@ -72,7 +72,8 @@ def document(
     problem: Problem, request_id: str, instance: str, language: Language
 ) -> dict[str, Any]:
     """The problem details object; its own members win over extra ones of the same name."""
-    return _spoken(problem.members, language) | {
+    members: dict[str, Any] = _spoken(problem.members, language)
+    return members | {
         "type": f"/problems/{problem.code}",
         "title": problem.kind.title.within(language),
         "status": problem.kind.status,

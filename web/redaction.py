@@ -9,6 +9,7 @@ import json
 import logging
 import math
 import re
+import sys
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -25,18 +26,20 @@ MAX_TRACE = 60
 MAX_DEPTH = 4
 
 _VALUE = r"[^\s\"'&,;<>(){}\[\]\\]*"
-_GLUE = r"(?:[\"']?\s*(?:=|:|%3[aAdD])\s*[\"']?|\s+)"
+_LONG_VALUE = _VALUE.removesuffix("*") + "{8,}"
+_GLUE = r"[\"']?\s*(?:=|:|%3[aAdD])\s*[\"']?"
 _MASKS = (
     (re.compile(r"\b(sk_(?:test|live)_)[A-Za-z0-9]*"), rf"\1{MASK}"),
     (re.compile(r"(txn_[0-9a-z]*_secret_)[A-Za-z0-9_=-]*"), rf"\1{MASK}"),
     (re.compile(r"\b(whsec_)[A-Za-z0-9+/=_-]*"), rf"\1{MASK}"),
     (re.compile(rf"(pg_token{_GLUE}){_VALUE}", re.IGNORECASE), rf"\1{MASK}"),
     (re.compile(rf"(secret_key{_GLUE}){_VALUE}", re.IGNORECASE), rf"\1{MASK}"),
-    (re.compile(rf"\b((?:bearer|basic)\s+)(?!sk_|txn_){_VALUE}", re.IGNORECASE), rf"\1{MASK}"),
+    (re.compile(rf"\b(SECRET_KEY\s+){_VALUE}"), rf"\1{MASK}"),
+    (re.compile(rf"\b((?:bearer|basic)\s+)(?!sk_|txn_){_LONG_VALUE}", re.IGNORECASE), rf"\1{MASK}"),
     (re.compile(r"(/return/)[^/\s?#\"']+"), rf"\1{MASK}"),
 )
 _SECRET_FIELDS = frozenset(
-    "authorization client_secret cookie credentials password pg_token secret secret_key token".split()
+    "authorization client_secret cookie credentials password pg_token secret secret_key".split()
 )
 _UNSAFE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
@@ -90,6 +93,12 @@ def handler(stream: TextIO) -> logging.Handler:
     made = logging.StreamHandler(stream)
     made.setFormatter(JsonLines())
     return made
+
+
+def configure_logging(level: str) -> None:
+    """Log everything of Strada's and every library's warnings to standard error, cleaned."""
+    logging.basicConfig(level=logging.WARNING, handlers=[handler(sys.stderr)], force=True)
+    logging.getLogger("strada").setLevel(level)
 
 
 def _escaped(character: str) -> str:

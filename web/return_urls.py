@@ -1,6 +1,6 @@
-"""Where a customer's browser or app may be sent: exactly the origins and schemes that were registered.
+"""Where a customer's browser or app may be sent: exactly the registered origins and schemes.
 
-It refuses to guess: a URL that a browser and we might read differently is not repaired but refused.
+It refuses to guess: a URL that a browser and we might read differently is refused, not repaired.
 It asks no DNS; whatever is not plainly a name, or plainly loopback in development, is no host.
 """
 
@@ -44,8 +44,7 @@ PHRASES: Mapping[str, Phrase] = {
     "form": Phrase("is not an absolute URL", "절대 URL이 아닙니다"),
     "fragment": Phrase("must not have a fragment", "프래그먼트(#)를 쓸 수 없습니다"),
     "userinfo": Phrase("must not name a user", "사용자 정보를 쓸 수 없습니다"),
-    "host": Phrase("has no acceptable host", "호스트가 올바르지 않습니다"),
-    "port": Phrase("has no acceptable port", "포트가 올바르지 않습니다"),
+    "host": Phrase("has no acceptable host and port", "호스트나 포트가 올바르지 않습니다"),
     "https_required": Phrase("must use https", "https여야 합니다"),
     "not_an_origin": Phrase(
         "must be an origin: scheme, host and port only", "스킴, 호스트, 포트만 있어야 합니다"
@@ -192,9 +191,9 @@ def _split_web(url: str, *, development: bool) -> tuple[str, str]:
 def _split_authority(authority: str) -> tuple[str, str | None]:
     match = _AUTHORITY.fullmatch(authority)
     if match is None:
-        raise UnsafeUrl("host" if ":" not in authority or "]" in authority[-1:] else "port")
+        raise UnsafeUrl("host")
     if match["port"] and int(match["port"]) > 65_535:
-        raise UnsafeUrl("port")
+        raise UnsafeUrl("host")
     return match["host"].lower(), match["port"]
 
 
@@ -203,7 +202,7 @@ def _host_of(origin: str) -> str:
 
 
 def _is_loopback(host: str) -> bool:
-    """Whether the host is loopback in its plain spelling; the other spellings are no host at all."""
+    """Whether the host is loopback in its plain spelling; other spellings are no host at all."""
     if host in ("localhost", "[::1]"):
         return True
     try:

@@ -1,8 +1,7 @@
-"""The shapes of request bodies and query strings, strict: no coercion, no unknown names, no defaults
-for what was sent wrong.
+"""The shapes of request bodies and query strings, strict: no coercion, no unknown names.
 
-It refuses to know the state of anything: what is legal now is the engine's to say. No text made here
-contains what the caller sent.
+It refuses to know the state of anything: what is legal now is the engine's to say. No sentence made
+here contains what the caller sent.
 """
 
 from __future__ import annotations
@@ -108,6 +107,18 @@ def _named(limit: int) -> Callable[[str], str]:
     return read
 
 
+def _exact(limit: int) -> Callable[[str], str]:
+    """As `_named`, but what is not NFC is refused: two keys must not become one."""
+    named = _named(limit)
+
+    def read(text: str) -> str:
+        if named(text) != text:
+            raise _custom(UNPRINTABLE)
+        return text
+
+    return read
+
+
 def _like(pattern: str, phrase: Phrase) -> Callable[[str], str]:
     """A reader of machine text."""
     compiled = re.compile(pattern)
@@ -160,9 +171,10 @@ Word = Annotated[
     AfterValidator(_like(r"[a-z][a-z0-9_]{0,31}", NOT_ALLOWED)),
     _hint(1, 32, "^[a-z][a-z0-9_]*$"),
 ]
+MetadataKey = Annotated[str, AfterValidator(_exact(100)), _hint(1, 100)]
 MetadataValue = Annotated[str, Field(max_length=500)]
 Metadata = Annotated[
-    dict[Name, MetadataValue],
+    dict[MetadataKey, MetadataValue],
     AfterValidator(_few),
     Field(json_schema_extra={"maxProperties": MAX_METADATA}),
 ]
@@ -218,7 +230,7 @@ class ReadyBody(Body):
 
 
 class ApproveBody(Body):
-    """`POST …/approve`. Both may be absent, so that a dry run or an illegal event can be answered."""
+    """`POST …/approve`; both may be absent, so that a dry run can be answered."""
 
     pg_token: Credential | None = None
     provider_ref: Credential | None = None

@@ -1,4 +1,4 @@
-"""Request bodies as JSON, read once and strictly: what two parsers could read differently is refused.
+"""Request bodies as JSON, read once and strictly: what parsers read differently is refused.
 
 It refuses to repair anything, and leaves the size of the body (413) to whoever reads the socket.
 """
@@ -63,8 +63,7 @@ def _text(raw: bytes) -> str:
 def _refuse_deep(text: str) -> None:
     depth = 0
     for match in _STRING_OR_BRACKET.finditer(text):
-        token = match[0]
-        depth += (token in "[{") - (token in "]}")
+        depth += (match[0] in "[{") - (match[0] in "]}")
         if depth > MAX_DEPTH:
             raise Malformed("too_deep")
 

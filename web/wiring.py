@@ -90,9 +90,7 @@ def default_accounts(settings: Settings) -> dict[str, dict[str, str]]:
     """The accounts of merchants that have none of their own."""
     if not settings.kakaopay_secret_key:
         return {}
-    return {
-        "kakaopay": {"secret_key": settings.kakaopay_secret_key, "cid": settings.kakaopay_cid}
-    }
+    return {"kakaopay": {"secret_key": settings.kakaopay_secret_key, "cid": settings.kakaopay_cid}}
 
 
 def links(base_url: str) -> LinkMaker:

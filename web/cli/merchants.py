@@ -48,7 +48,9 @@ def create_key(obj: Context, merchant: str, scopes: tuple[str, ...], as_json: bo
 def list_keys(obj: Context, as_json: bool) -> None:
     """List keys by their public prefix."""
     found = obj.strada.merchants.keys()
-    return show_json(found) if as_json else show_table(("id", "prefix", "merchant", "scopes"), found)
+    return (
+        show_json(found) if as_json else show_table(("id", "prefix", "merchant", "scopes"), found)
+    )
 
 
 @keys.command("revoke")
@@ -59,7 +61,9 @@ def list_keys(obj: Context, as_json: bool) -> None:
 def revoke_key(obj: Context, key_id: str, as_json: bool) -> None:
     """Make a key useless from now on."""
     obj.strada.merchants.revoke_key(key_id, obj.actor)
-    return show_json({"id": key_id, "revoked": True}) if as_json else click.echo(f"revoked {key_id}")
+    return (
+        show_json({"id": key_id, "revoked": True}) if as_json else click.echo(f"revoked {key_id}")
+    )
 
 
 @click.group()
@@ -127,11 +131,9 @@ def accounts() -> None:
 @failing
 def set_account(obj: Context, merchant: str, provider: str, cid: str, as_json: bool) -> None:
     """Store an account; its secret key comes from standard input and is encrypted."""
-    prompt = click.get_text_stream("stdin")
-    secret = (
-        click.prompt("Secret key", hide_input=True) if prompt.isatty() else prompt.readline()
-    ).strip()
-    credentials = {"secret_key": secret, "cid": cid}
+    stdin = click.get_text_stream("stdin")
+    typed = click.prompt("Secret key", hide_input=True) if stdin.isatty() else stdin.readline()
+    credentials = {"secret_key": str(typed).strip(), "cid": cid}
     account = obj.strada.payments.gateways.provider(provider).account(credentials)
     obj.strada.merchants.set_account(merchant, provider, account.id, credentials, obj.actor)
     row = {"merchant": merchant, "provider": provider, "account": account.id}
@@ -145,9 +147,7 @@ def set_account(obj: Context, merchant: str, provider: str, cid: str, as_json: b
 def list_accounts(obj: Context, as_json: bool) -> None:
     """List merchants' own accounts, without their secrets."""
     found = obj.strada.merchants.accounts()
-    return (
-        show_json(found) if as_json else show_table(("merchant", "provider", "account"), found)
-    )
+    return show_json(found) if as_json else show_table(("merchant", "provider", "account"), found)
 
 
 COMMANDS = (keys, merchants, accounts)

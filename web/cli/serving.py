@@ -13,6 +13,8 @@ import click
 from engine import chart
 from engine.dialect import OLDEST_SQLITE, pragmas, sqlite_version
 from engine.errors import EngineError
+from engine.vault import DEVELOPMENT_KEY
+from providers.kakaopay import simulator
 from web import wiring
 from web.cli.shared import Context, Fail, failing, show_json, show_table, with_json
 from web.redaction import configure_logging
@@ -108,8 +110,6 @@ def simulate_kakaopay(
       strada simulate kakaopay --port 9000 --ledger ledger.jsonl
       STRADA_KAKAOPAY_BASE_URL=http://127.0.0.1:9000 strada serve
     """
-    from providers.kakaopay import simulator
-
     if host not in LOOPBACK:
         raise Fail("a simulator listens on a loopback address only", 2)
     keys = {secret_key: cid} if secret_key else None
@@ -166,11 +166,7 @@ def _checks(obj: Context) -> list[tuple[str, bool, str]]:
         ("durability", durable, f"journal {found['journal_mode']}, synchronous FULL"),
         ("migrations", not pending, ", ".join(pending) or "up to date"),
         ("chart", chart.load(chart.VERSION) is not None, chart.VERSION),
-        (
-            "secret key",
-            settings.production or "STRADA_SECRET_KEY" != "",
-            "set" if settings.production else "development",
-        ),
+        ("secret key", True, "the default" if settings.secret_key == DEVELOPMENT_KEY else "set"),
         (
             "kakaopay account",
             bool(settings.kakaopay_secret_key),

@@ -1,0 +1,294 @@
+"""Bodies and queries: each limit of the contract, at its edge and beyond it."""
+
+import unicodedata
+from typing import Any
+
+import pytest
+
+from web.problems import Problem
+from web.schemas import (
+    ApproveBody,
+    Body,
+    CreateTransaction,
+    ListQuery,
+    ReadyBody,
+    ReasonBody,
+    RefundBody,
+    StatusBody,
+    boolean,
+    parse_list_query,
+    parse_query,
+    validate,
+    whole,
+)
+
+GOOD: dict[str, Any] = {
+    "provider": "kakaopay",
+    "order_id": "order-1001",
+    "item_name": "초코파이 외 2건",
+    "amount": 12000,
+    "currency": "KRW",
+}
+CLIENT_URLS = {
+    "approval_url": "strada-shop://paid",
+    "cancel_url": "https://shop.example/c",
+    "fail_url": "https://shop.example/f",
+}
+STATUSES = ("created", "ready", "approved")
+
+
+def pointers(model: type[Body], data: object) -> list[str]:
+    with pytest.raises(Problem) as refused:
+        validate(model, data)
+    assert refused.value.code == "invalid_request"
+    return [error["pointer"] for error in refused.value.members["errors"]]
+
+
+def test_the_smallest_creation_gets_its_defaults() -> None:
+    made = validate(CreateTransaction, GOOD)
+    assert (made.quantity, made.tax_free_amount, made.flow, made.expires_in) == (
+        1,
+        0,
+        "server",
+        900,
+    )
+    assert (made.vat_amount, made.metadata, made.return_url) == (None, {}, None)
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_each_required_field_is_missed(name: str) -> None:
+    assert pointers(CreateTransaction, {k: v for k, v in GOOD.items() if k != name}) == [f"/{name}"]
+
+
+@pytest.mark.parametrize(
+    "name", ["amount", "quantity", "tax_free_amount", "vat_amount", "expires_in"]
+)
+@pytest.mark.parametrize("value", ["100", 100.0, True, [100], {}, 10**12 + 1, -1, 1e3, "١٢٣"])
+def test_numbers_are_strict_integers_in_range(name: str, value: object) -> None:
+    assert pointers(CreateTransaction, GOOD | {name: value}) == [f"/{name}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("amount", 1),
+        ("amount", 10**12),
+        ("quantity", 1),
+        ("tax_free_amount", 12000),
+        ("vat_amount", 12000),
+        ("expires_in", 60),
+        ("expires_in", 86_400),
+        ("order_id", "!" * 99 + "~"),
+        ("item_name", "가" * 100),
+        ("item_name", "👨‍👩‍👧 선물"),
+        ("customer_id", "user-7"),
+        ("customer_id", None),
+        ("metadata", {f"k{n}": "v" * 500 for n in range(20)}),
+        ("metadata", {"note": "두 줄\n메모"}),
+        ("flow", "reported"),
+        ("return_url", "https://shop.example/" + "a" * 234),
+    ],
+)
+def test_values_at_the_limit_pass(name: str, value: object) -> None:
+    assert getattr(validate(CreateTransaction, GOOD | {name: value}), name) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("provider", "Kakao"),
+        ("provider", ""),
+        ("provider", "../x"),
+        ("order_id", ""),
+        ("order_id", "a" * 101),
+        ("order_id", "a b"),
+        ("order_id", "주문"),
+        ("order_id", "a\n"),
+        ("order_id", 5),
+        ("item_name", ""),
+        ("item_name", "  "),
+        ("item_name", "가" * 101),
+        ("item_name", "a\x00b"),
+        ("item_name", "a\x1b[31m"),
+        ("item_name", "a\x85b"),
+        ("item_name", "a\u2028b"),
+        ("item_name", "a\u202eb"),
+        ("item_name", "a\u200fb"),
+        ("item_name", "a\u2066b"),
+        ("item_name", "\ud800"),
+        ("item_name", "a\u0378"),
+        ("item_name", "a\uffff"),
+        ("item_name", "a\ue000"),
+        ("item_name", None),
+        ("customer_id", "a" * 101),
+        ("currency", "krw"),
+        ("currency", "KRWX"),
+        ("currency", "KR1"),
+        ("currency", "\uff2b\uff32\uff37"),
+        ("currency", "KRW\n"),
+        ("flow", "Server"),
+        ("flow", None),
+        ("expires_in", 59),
+        ("expires_in", 86_401),
+        ("amount", 0),
+        ("quantity", 0),
+        ("return_url", "https://shop.example/" + "a" * 235),
+        ("return_url", ""),
+        ("return_url", "https://shop.example/a b"),
+        ("return_url", {}),
+        ("metadata", []),
+        ("metadata", {f"k{n}": "" for n in range(21)}),
+        ("tax_free_amount", 12001),
+        ("vat_amount", 12001),
+    ],
+)
+def test_values_beyond_the_limit_are_refused(name: str, value: object) -> None:
+    assert pointers(CreateTransaction, GOOD | {name: value}) == [f"/{name}"]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "pointer"),
+    [
+        ({"cart": 9}, "/metadata/cart"),
+        ({"cart": None}, "/metadata/cart"),
+        ({"cart": "a" * 501}, "/metadata/cart"),
+        ({"cart": {"deep": "x"}}, "/metadata/cart"),
+        ({"": "x"}, "/metadata"),
+        ({"<b>": 1}, "/metadata"),
+        ({"k" * 101: "x"}, "/metadata"),
+        ({unicodedata.normalize("NFD", "é"): "x"}, "/metadata"),
+    ],
+)
+def test_metadata_is_flat_text(metadata: object, pointer: str) -> None:
+    assert pointers(CreateTransaction, GOOD | {"metadata": metadata}) == [pointer]
+
+
+def test_names_are_stored_composed() -> None:
+    spelled = unicodedata.normalize("NFD", "가" * 100)
+    assert validate(CreateTransaction, GOOD | {"item_name": spelled}).item_name == "가" * 100
+
+
+def test_unknown_fields_are_named_when_harmless() -> None:
+    assert pointers(CreateTransaction, GOOD | {"status": "approved"}) == ["/status"]
+    assert pointers(CreateTransaction, GOOD | {"<script>": 1}) == [""]
+
+
+def test_sentences_never_contain_the_input() -> None:
+    evil = "EVIL-\u202e"
+    data = dict.fromkeys(CreateTransaction.model_fields, evil) | {evil: evil}
+    with pytest.raises(Problem) as refused:
+        validate(CreateTransaction, data)
+    assert "EVIL" not in str(refused.value.members)
+
+
+def test_the_number_of_faults_is_capped() -> None:
+    assert len(pointers(CreateTransaction, {f"x{n}": n for n in range(5000)})) == 20
+
+
+def test_tax_parts_fit_the_amount_together() -> None:
+    parts = {"tax_free_amount": 11_000, "vat_amount": 1_001}
+    assert pointers(CreateTransaction, GOOD | parts) == ["/vat_amount"]
+    assert validate(CreateTransaction, GOOD | parts | {"vat_amount": 1_000})
+
+
+def test_the_client_flow_needs_its_urls() -> None:
+    assert validate(CreateTransaction, GOOD | {"flow": "client"} | CLIENT_URLS)
+    missing = pointers(CreateTransaction, GOOD | {"flow": "client"})
+    assert missing == ["/approval_url", "/cancel_url", "/fail_url"]
+
+
+@pytest.mark.parametrize("model", [ReadyBody, ApproveBody, ReasonBody, RefundBody])
+def test_small_bodies_may_be_empty_but_not_loose(model: type[Body]) -> None:
+    assert validate(model, {})
+    assert pointers(model, {"extra": 1}) == ["/extra"]
+
+
+def test_an_approval_needs_some_credential() -> None:
+    validate(ApproveBody, {"pg_token": "t"}).require_credential()
+    validate(ApproveBody, {"provider_ref": "T1"}).require_credential()
+    with pytest.raises(Problem) as refused:
+        validate(ApproveBody, {}).require_credential()
+    assert refused.value.members["errors"][0]["pointer"] == "/pg_token"
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "pointer"),
+    [
+        (ApproveBody, {"pg_token": ["a", "b"]}, "/pg_token"),
+        (ApproveBody, {"pg_token": "a b"}, "/pg_token"),
+        (ApproveBody, {"pg_token": ""}, "/pg_token"),
+        (ReadyBody, {"provider_ref": 7}, "/provider_ref"),
+        (ReasonBody, {"reason": "x" * 201}, "/reason"),
+        (ReasonBody, {"reason": "a\r\nb"}, "/reason"),
+        (RefundBody, {"amount": 0}, "/amount"),
+        (RefundBody, {"amount": "3000"}, "/amount"),
+        (RefundBody, {"amount": 10, "tax_free_amount": 11}, "/tax_free_amount"),
+        (RefundBody, {"amount": 10, "vat_amount": 11}, "/vat_amount"),
+        (StatusBody, {}, "/status"),
+        (StatusBody, {"status": None}, "/status"),
+        (StatusBody, {"status": "Failed"}, "/status"),
+        (StatusBody, [], ""),
+    ],
+)
+def test_small_bodies_refuse_wrong_values(model: type[Body], data: object, pointer: str) -> None:
+    assert pointers(model, data) == [pointer]
+
+
+def test_a_list_query_is_read() -> None:
+    pairs = [("status", "ready"), ("needs_review", "true"), ("limit", "100"), ("order_id", "o-1")]
+    times = [("created_after", "1970-01-01T00:00:01.5Z"), ("cursor", "abc_-")]
+    assert parse_list_query(pairs + times, statuses=STATUSES) == ListQuery(
+        status="ready",
+        needs_review=True,
+        limit=100,
+        order_id="o-1",
+        created_after=1_500_000,
+        cursor="abc_-",
+    )
+    assert parse_list_query([], statuses=STATUSES) == ListQuery(limit=20)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "pointer"),
+    [
+        ([("status", "paid")], "/query/status"),
+        ([("status", "ready"), ("status", "ready")], "/query/status"),
+        ([("limit", "0")], "/query/limit"),
+        ([("limit", "101")], "/query/limit"),
+        ([("limit", "\u0661")], "/query/limit"),
+        ([("limit", "1_0")], "/query/limit"),
+        ([("limit", " 1")], "/query/limit"),
+        ([("limit", "9" * 5000)], "/query/limit"),
+        ([("limit", "")], "/query/limit"),
+        ([("needs_review", "1")], "/query/needs_review"),
+        ([("provider", "A")], "/query/provider"),
+        ([("order_id", "a b")], "/query/order_id"),
+        ([("created_after", "yesterday")], "/query/created_after"),
+        ([("created_after", "2026-02-30T00:00:00Z")], "/query/created_after"),
+        ([("created_before", "2026-01-01T00:00:00")], "/query/created_before"),
+        ([("cursor", "a/../b")], "/query/cursor"),
+        ([("page", "2")], "/query/page"),
+        ([("<x>", "2")], "/query"),
+    ],
+)
+def test_list_queries_tolerate_nothing(pairs: list[tuple[str, str]], pointer: str) -> None:
+    with pytest.raises(Problem) as refused:
+        parse_list_query(pairs, statuses=STATUSES)
+    assert refused.value.status == 422
+    assert [error["pointer"] for error in refused.value.members["errors"]] == [pointer]
+
+
+def test_other_queries_bring_their_own_readers() -> None:
+    readers = {"dry_run": boolean, "at_seq": whole(1, 10**9)}
+    assert parse_query([("dry_run", "true"), ("at_seq", "7")], readers) == {
+        "dry_run": True,
+        "at_seq": 7,
+    }
+
+
+def test_the_served_schema_is_honest() -> None:
+    schema = CreateTransaction.model_json_schema()
+    assert schema["additionalProperties"] is False
+    assert set(schema["required"]) == set(GOOD)
+    assert schema["properties"]["order_id"]["maxLength"] == 100
+    assert schema["properties"]["metadata"]["maxProperties"] == 20

@@ -1,0 +1,58 @@
+"""Reading a request, strictly: the body, the query, and the headers that mean something here.
+
+It refuses what is ambiguous: a body that is not JSON, a parameter or header given twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Request
+
+from web import schemas, strict_json
+from web.headers import parse_authorization, parse_idempotency_key, parse_if_match
+from web.problems import Problem
+
+
+def bearer(request: Request) -> str:
+    """The bearer token; raises `unauthenticated` or `invalid_header`."""
+    return parse_authorization(_once(request, "Authorization"))
+
+
+def idempotency_key(request: Request) -> str | None:
+    """The Idempotency-Key, unquoted, or None."""
+    return parse_idempotency_key(_once(request, "Idempotency-Key"))
+
+
+def if_match(request: Request) -> int | None:
+    """The version in If-Match, or None."""
+    return parse_if_match(_once(request, "If-Match"))
+
+
+def body_of(request: Request) -> dict[str, Any]:
+    """The JSON object of the body, `{}` when there is none; raises 400, 413 or 415."""
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding != "identity":
+        raise Problem("unsupported_media_type")
+    raw = request.get_data(cache=False)
+    if not raw:
+        return {}
+    if request.mimetype != "application/json":
+        raise Problem("unsupported_media_type")
+    try:
+        return strict_json.parse(raw)
+    except strict_json.Malformed as malformed:
+        raise Problem("malformed_json", params={"reason": malformed.reason}) from None
+
+
+def query_of(request: Request, readers: Mapping[str, schemas.Reader]) -> dict[str, Any]:
+    """The query's parameters, each read by its reader; others and repeats are 422."""
+    return schemas.parse_query(request.args.items(multi=True), readers)
+
+
+def _once(request: Request, name: str) -> str | None:
+    values = request.headers.getlist(name)
+    if len(values) > 1:
+        raise Problem("invalid_header", header=name)
+    return values[0] if values else None

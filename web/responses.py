@@ -1,0 +1,57 @@
+"""Answers of the engine as HTTP responses. It refuses to add anything the engine did not say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response, g, request
+
+from engine.errors import EngineError
+from engine.idempotency import Answer
+from engine.resource import encode
+from web import problems
+from web.headers import etag
+from web.problem_texts import CATALOGUE, Language
+from web.problems import Problem
+
+JSON = "application/json"
+STATUS = {"created": 201, "ok": 200, "unknown": 202}
+
+
+def json_response(body: Mapping[str, Any], status: int = 200) -> Response:
+    """A JSON answer."""
+    return Response(encode(body), status, content_type=JSON)
+
+
+def answer(found: Answer, body: str) -> Response:
+    """The response of an Answer, with its ETag; a replay says that it is one."""
+    refused = found.code in CATALOGUE
+    status = CATALOGUE[found.code].status if refused else STATUS[found.code]
+    response = Response(body, status, content_type=problems.MEDIA_TYPE if refused else JSON)
+    if found.version is not None and not refused:
+        response.headers["ETag"] = etag(found.version)
+    if found.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    if status == 202:
+        response.headers["Retry-After"] = "5"
+    return response
+
+
+def problem_of(error: EngineError) -> Problem:
+    """An engine's refusal or trouble as a problem of the catalogue."""
+    return Problem(error.code, retry_after=error.retry_after, **error.extra)
+
+
+def problem_response(problem: Problem) -> Response:
+    """A problem as a response."""
+    request_id, language = g.get("request_id", "req_unknown"), g.get("language", "en")
+    status, headers, body = problems.render(problem, request_id, request.path, language)
+    return Response(body, status, headers)
+
+
+def problem_text(error: EngineError, request_id: str, instance: str, language: Language) -> str:
+    """The body of a refusal, as it is stored for replay."""
+    document = problems.document(problem_of(error), request_id, instance, language)
+    return json.dumps(document, ensure_ascii=False)
