@@ -1,0 +1,96 @@
+"""The chart says what may happen; everything that repeats it is held against it here."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine import chart
+from engine.chart import Facts, Given, GuardRefused, Illegal
+
+PAIRS = list(itertools.product(chart.STATES, chart.EVENTS))
+EDGES = {(edge.source, edge.event) for edge in chart.TRANSITIONS}
+WILLING = Facts(amount=100, captured=100, intent_source="approved")
+"""Facts under which at least one guard of every edge's event holds."""
+GIVEN = Given(now=1, amount=100, captured=100, refunded_total=100)
+
+
+def test_the_bold_path_leads_from_created_to_completed() -> None:
+    state = "created"
+    for event in ("make_ready", "approve", "approval_confirmed", "complete"):
+        state = str(chart.decide(event, state, WILLING, GIVEN))
+    assert state == "completed"
+
+
+@pytest.mark.parametrize(("state", "event"), [pair for pair in PAIRS if pair not in EDGES])
+def test_every_pair_without_an_edge_is_illegal(state: str, event: str) -> None:
+    assert chart.decide(event, state, WILLING, GIVEN) == Illegal()
+
+
+@pytest.mark.parametrize(("state", "event"), sorted(EDGES))
+def test_every_edge_can_be_taken_when_its_guard_holds(state: str, event: str) -> None:
+    facts = Facts(amount=100, captured=100, intent_source=_source_of(state, event))
+    target = chart.decide(event, state, facts, GIVEN)
+    assert (state, event, target) in {(e.source, e.event, e.target) for e in chart.TRANSITIONS}
+
+
+def _source_of(state: str, event: str) -> str | None:
+    return "completed" if event == "refund_rejected" else None
+
+
+@pytest.mark.parametrize(
+    ("event", "state", "facts", "given", "reason"),
+    [
+        ("approve", "ready", Facts(100, attempts=5), Given(), "too_many_attempts"),
+        ("approval_confirmed", "approving", Facts(100), Given(captured=99), "captured_differs"),
+        ("complete", "partially_refunded", Facts(100, completed_at=7), Given(), "already_completed"),
+        ("expire", "ready", Facts(100, expires_at=9), Given(now=8), "not_expired_yet"),
+        ("refund", "approved", Facts(100, 100, 60), Given(amount=41), "refund_exceeds_balance"),
+        ("refund", "approved", Facts(100, 100), Given(amount=0), "refund_exceeds_balance"),
+        ("refund", "captured_unwanted", Facts(100, 100), Given(amount=99), "only_full_refund"),
+        ("refund_rejected", "refunding", Facts(100), Given(), "not_the_intents_source"),
+    ],
+)
+def test_a_guard_refuses_with_its_reason(
+    event: str, state: str, facts: Facts, given: Given, reason: str
+) -> None:
+    refused = chart.decide(event, state, facts, given)
+    assert isinstance(refused, GuardRefused)
+    assert refused.reason == reason
+
+
+def test_unknown_names_are_not_merely_illegal() -> None:
+    for event, state in (("__class__", "created"), ("model", "created"), ("approve", "nowhere")):
+        with pytest.raises(KeyError):
+            chart.decide(event, state, WILLING, GIVEN)
+
+
+def test_the_version_is_that_of_the_released_file() -> None:
+    folder = Path(chart.__file__).with_name("charts")
+    stored = json.loads((folder / f"{chart.VERSION.removeprefix('sha256:')}.json").read_text())
+    assert stored == chart.document()
+    for file in folder.glob("*.json"):
+        assert chart.version_of(json.loads(file.read_text())) == f"sha256:{file.stem}"
+
+
+def test_a_chart_that_was_never_released_is_not_loaded() -> None:
+    for version in ("sha256:" + "0" * 64, "sha256:../chart", "x", ""):
+        assert chart.load(version) is None
+
+
+def test_only_closed_states_wait_for_nothing() -> None:
+    listed: list[dict[str, Any]] = chart.document()["states"]
+    assert {one["id"] for one in listed if one["deadline"] is None} == set(chart.CLOSED)
+
+
+def test_allowed_events_are_the_public_edges() -> None:
+    for state in chart.STATES:
+        public = {
+            chart.HTTP_NAMES[event] for source, event in EDGES
+            if source == state and event in chart.HTTP_NAMES
+        }
+        assert set(chart.allowed_events(state)) == public
