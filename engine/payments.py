@@ -10,15 +10,15 @@ import json
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, TypeVar
+from typing import Any
 
 import peewee
 
 from engine import chart
 from engine.clock import Clock
-from engine.entry import Entry
+from engine.decision import Decisions, present
 from engine.errors import Conflict, EngineError, GatewayTrouble, Invalid, Missing
-from engine.fire import Caller, Committed, Draft, Ledger, LostRace, commit_to, folded_of
+from engine.fire import Caller, Committed, Ledger, commit_to, folded_of
 from engine.fold import Folded
 from engine.gateway import Gateways
 from engine.idempotency import Answer, Keys
@@ -31,13 +31,6 @@ from engine.resource import encode, render
 from engine.settlement import Settlement
 from engine.store import Row, Store
 from engine.vault import Vault, token_hash
-
-DECISIONS = 3
-"""How often a caller who lost a race is decided again."""
-T = TypeVar("T")
-
-IN_FLIGHT = {"approving": ("approve",), "refunding": ("refund", "complete")}
-"""Events that come back once the operation of this state has ended, rather than being illegal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +78,7 @@ class Payments:
         self.operations = operations
         self.durations = durations
         self.keys = Keys(ledger.store)
+        self.decisions = Decisions(ledger, self.keys, durations)
         self.settlement = Settlement(ledger, gateways, operations, self.keys)
         self._links = links
 
@@ -92,13 +86,13 @@ class Payments:
 
     def get(self, transaction: str, merchant: str | None = None) -> Answer:
         """A transaction as it stands; raises Missing."""
-        return self._answer("ok", self.ledger.load(transaction, merchant))
+        return self.decisions.answer("ok", self.ledger.load(transaction, merchant))
 
     # ---- creating
 
     def create(self, caller: Caller, order: NewOrder) -> Answer:
         """Register an order; no gateway is asked."""
-        known = self._replay(caller)
+        known = self.decisions.replay(caller)
         if known is not None:
             return known
         assert caller.merchant is not None
@@ -144,7 +138,7 @@ class Payments:
         try:
             with self.store.write():
                 self.ledger.insert(entry, columns, personal)
-                answer = self._answer("created", self.ledger.load(transaction))
+                answer = self.decisions.answer("created", self.ledger.load(transaction))
                 self.keys.put(caller, now, txn=transaction, answer=answer)
         except peewee.IntegrityError as error:
             return self._create_again(caller, order, error)
@@ -153,7 +147,7 @@ class Payments:
     def _create_again(
         self, caller: Caller, order: NewOrder, error: peewee.IntegrityError
     ) -> Answer:
-        known = self._replay(caller)
+        known = self.decisions.replay(caller)
         if known is not None:
             return known
         first = self.store.row(
@@ -193,19 +187,19 @@ class Payments:
         data = {"commitments": personal.commitments} if personal.values else {}
 
         def attempt() -> Answer:
-            known, row = self._begin(caller, transaction)
+            known, row = self.decisions.begin(caller, transaction)
             if known is not None:
                 return known
             folded = folded_of(row)
-            entry = self._transition(caller, row, folded, event, data)
+            entry = self.decisions.transition(caller, row, folded, event, data)
             with self.store.write():
                 columns = self.settlement.watch(folded, entry)
                 self.ledger.advance(folded, [entry], columns, personal)
-                answer = self._answer("ok", self.ledger.load(transaction))
+                answer = self.decisions.answer("ok", self.ledger.load(transaction))
                 self.keys.put(caller, self.clock.now_us(), txn=transaction, answer=answer)
             return answer
 
-        return self._deciding(caller, transaction, event, attempt)
+        return self.decisions.settled(caller, transaction, event, attempt)
 
     def dry_run(
         self, transaction: str, merchant: str | None, event: str, amount: int | None = None
@@ -237,14 +231,14 @@ class Payments:
         token = secrets.token_urlsafe(24)
 
         def attempt() -> Answer | tuple[Row, str]:
-            known, row = self._begin(caller, transaction)
+            known, row = self.decisions.begin(caller, transaction)
             if known is not None:
                 return known
             folded = folded_of(row)
-            self._decide(caller, row, folded, "make_ready", chart.Given())
+            self.decisions.check(caller, row, folded, "make_ready", chart.Given())
             running = self.operations.open_of(transaction)
             if running is not None and running["call_deadline"] > self.clock.now_us():
-                raise Conflict("operation_in_flight", retry_after=1, extra=_present(row))
+                raise Conflict("operation_in_flight", retry_after=1, extra=present(row))
             op = self.operations.new_id("prepare")
             with self.store.write():
                 if running is not None:
@@ -258,7 +252,7 @@ class Payments:
                 self.keys.put(caller, self.clock.now_us(), txn=transaction, operation=op)
             return row, op
 
-        begun = self._deciding(caller, transaction, "make_ready", attempt)
+        begun = self.decisions.settled(caller, transaction, "make_ready", attempt)
         if isinstance(begun, Answer):
             return begun
         row, op = begun
@@ -272,15 +266,15 @@ class Payments:
         """Take the money: intent, call, evidence."""
 
         def attempt() -> Answer | tuple[Row, str]:
-            known, row = self._begin(caller, transaction)
+            known, row = self.decisions.begin(caller, transaction)
             if known is not None:
                 return known
-            self._not_in_flight(row, "approve")
+            self.decisions.not_in_flight(row, "approve")
             folded = folded_of(row)
             op = self.operations.new_id("approve")
             whole = Tax(row["amount"], row["tax_free_amount"], row["vat_amount"])
             data = intent(op, whole, row["amount"])
-            entry = self._transition(caller, row, folded, "approve", data)
+            entry = self.decisions.transition(caller, row, folded, "approve", data)
             settle_s = self.gateways.settle_s(row["provider"])
             with self.store.write():
                 self.ledger.advance(folded, [entry])
@@ -297,7 +291,7 @@ class Payments:
                 self.keys.put(caller, self.clock.now_us(), txn=transaction, operation=op)
             return row, op
 
-        begun = self._deciding(caller, transaction, "approve", attempt)
+        begun = self.decisions.settled(caller, transaction, "approve", attempt)
         if isinstance(begun, Answer):
             return begun
         row, op = begun
@@ -319,17 +313,17 @@ class Payments:
         personal = commit_to({"reason": reason})
 
         def attempt() -> Answer | tuple[Row, Row]:
-            known, row = self._begin(caller, transaction)
+            known, row = self.decisions.begin(caller, transaction)
             if known is not None:
                 return known
-            self._not_in_flight(row, "refund")
+            self.decisions.not_in_flight(row, "refund")
             folded = folded_of(row)
             wanted = folded.refundable if amount is None else amount
-            self._decide(caller, row, folded, "refund", chart.Given(amount=wanted))
+            self.decisions.check(caller, row, folded, "refund", chart.Given(amount=wanted))
             part = self._refund_part(caller, row, folded, wanted, tax_free, vat)
             return row, self._intend_refund(caller, row, folded, part, reason, personal)
 
-        begun = self._deciding(caller, transaction, "refund", attempt)
+        begun = self.decisions.settled(caller, transaction, "refund", attempt)
         if isinstance(begun, Answer):
             return begun
         row, op = begun
@@ -362,7 +356,7 @@ class Payments:
                 raise Invalid(refusal.code) from refusal
             extra = {"guard": None, "reason": refusal.code}
             unfit = Invalid("guard_refused", extra=extra)
-            self._refuse(caller, row, folded, "refund", unfit, amount)
+            self.decisions.refuse(caller, row, folded, "refund", unfit, amount)
 
     def _intend_refund(
         self,
@@ -378,7 +372,7 @@ class Payments:
         data = intent(op, part, total)
         if personal.values:
             data["commitments"] = personal.commitments
-        entry = self._transition(caller, row, folded, "refund", data)
+        entry = self.decisions.transition(caller, row, folded, "refund", data)
         settle_s = self.gateways.settle_s(row["provider"])
         with self.store.write():
             self.ledger.advance(folded, [entry], None, personal)
@@ -387,103 +381,6 @@ class Payments:
         opened = self.operations.get(op)
         assert opened is not None
         return opened
-
-    # ---- deciding
-
-    def _begin(self, caller: Caller, transaction: str) -> tuple[Answer | None, Row]:
-        known = self._replay(caller)
-        row = self.ledger.load(transaction, caller.merchant)
-        if known is None and caller.if_match is not None and caller.if_match != row["version"]:
-            raise Conflict("version_mismatch", extra=_present(row))
-        return known, row
-
-    def _replay(self, caller: Caller) -> Answer | None:
-        found = self.keys.find(caller, self.clock.now_us())
-        if found is None or isinstance(found, Answer):
-            return found
-        row = self.ledger.load(found["txn"])
-        return self._answer("unknown" if row["intent_op"] else "ok", row)
-
-    def _deciding(
-        self, caller: Caller, transaction: str, event: str, attempt: Callable[[], T]
-    ) -> T:
-        for _ in range(DECISIONS):
-            try:
-                return attempt()
-            except LostRace:
-                continue
-            except peewee.IntegrityError as error:
-                if "UNIQUE" not in str(error):
-                    raise
-        row = self.ledger.load(transaction, caller.merchant)
-        if caller.if_match is not None:
-            raise Conflict("version_mismatch", extra=_present(row))
-        raise self._illegal(row, event)
-
-    def _not_in_flight(self, row: Row, event: str) -> None:
-        if event in IN_FLIGHT.get(row["status"], ()):
-            raise Conflict("operation_in_flight", retry_after=1, extra=_present(row))
-
-    def _transition(
-        self, caller: Caller, row: Row, folded: Folded, event: str, data: Mapping[str, Any]
-    ) -> Entry:
-        self._not_in_flight(row, event)
-        entry = self.ledger.transition(folded, event, data, caller)
-        if isinstance(entry, Entry):
-            return entry
-        self._refuse(
-            caller, row, folded, event, self._reason(row, event, entry), data.get("amount")
-        )
-
-    def _decide(
-        self, caller: Caller, row: Row, folded: Folded, event: str, given: chart.Given
-    ) -> None:
-        target = chart.decide(event, row["status"], folded.facts(), given)
-        if not isinstance(target, str):
-            amount = given.amount if event == "refund" else None
-            self._refuse(caller, row, folded, event, self._reason(row, event, target), amount)
-
-    def _reason(self, row: Row, event: str, why: chart.Illegal | chart.GuardRefused) -> EngineError:
-        if isinstance(why, chart.GuardRefused):
-            return Invalid("guard_refused", extra={"guard": why.guard, "reason": why.reason})
-        return self._illegal(row, event)
-
-    def _illegal(self, row: Row, event: str) -> Conflict:
-        return Conflict(
-            "illegal_transition",
-            extra={**_present(row), "event": chart.HTTP_NAMES.get(event, event)},
-        )
-
-    def _refuse(
-        self,
-        caller: Caller,
-        row: Row,
-        folded: Folded,
-        event: str,
-        refusal: EngineError,
-        amount: int | None,
-    ) -> NoReturn:
-        """Log a refusal in a commit of its own and raise it; beyond the cap, 429."""
-        recent = self.ledger.recent(row["id"], ("refusal", "note"), self.clock.seconds(3600))
-        refused = [entry for entry in recent if entry["kind"] == "refusal"]
-        if len(refused) >= self.durations.refusals_per_hour:
-            if recent[0]["event"] != "refusals_suppressed":
-                note = Draft("note", "refusals_suppressed", folded.status, {})
-                with self.store.write():
-                    self.ledger.advance(folded, [self.ledger.entry(folded, note, caller)])
-            raise Conflict("rate_limited", retry_after=int(self.clock.seconds(3600)) or 1)
-        data: dict[str, Any] = {"code": refusal.code, "guard": refusal.extra.get("guard")}
-        if amount is not None:
-            data["amount"] = amount
-        draft = Draft("refusal", event, folded.status, data)
-        entry = self.ledger.entry(folded, draft, caller)
-        refusal.extra = {**refusal.extra, "log_seq": folded.head_seq + 1}
-        with self.store.write():
-            self.ledger.advance(folded, [entry])
-            if caller.render is not None:
-                answer = Answer(refusal.code, caller.render(refusal), row["version"], row["id"])
-                self.keys.put(caller, self.clock.now_us(), txn=row["id"], answer=answer)
-        raise refusal
 
     # ---- answering
 
@@ -498,27 +395,24 @@ class Payments:
             if isinstance(known, Answer):
                 return Answer(known.code, known.body, known.version, known.txn)
         if op["state"] == "open":
-            return self._answer("unknown", row)
+            return self.decisions.answer("unknown", row)
         if op["kind"] == "prepare" and op["state"] != "settled":
             raise self._not_prepared(row, op)
         if op["kind"] == "approve" and op["state"] == "rejected" and not is_decline(op):
-            extra = {**_present(row), "transaction": render(self.store, row)}
+            extra = {**present(row), "transaction": render(self.store, row)}
             raise Conflict("approval_not_taken", extra=extra | {"reason": op["last_evidence"]})
-        return self._answer("ok", row)
+        return self.decisions.answer("ok", row)
 
     def _not_prepared(self, row: Row, op: Row) -> EngineError:
         said = op["last_evidence"] or ""
         if said == "late" or row["status"] != "created":
-            return self._illegal(row, "make_ready")
+            return self.decisions.illegal(row, "make_ready")
         if said == "timeout":
             return GatewayTrouble("gateway_timeout", retry_after=2)
         if said in ("not_sent", "unavailable", "conflict"):
             return GatewayTrouble("gateway_unavailable", retry_after=5)
         reason = said.removeprefix("refused:")
         return GatewayTrouble("gateway_surprise", retry_after=5, extra={"reason": reason})
-
-    def _answer(self, code: str, row: Row) -> Answer:
-        return Answer(code, encode(render(self.store, row)), row["version"], row["id"])
 
 
 def is_decline(op: Mapping[str, Any]) -> bool:
@@ -534,17 +428,6 @@ def intent(op: str, part: Tax, total: int) -> dict[str, Any]:
         "tax_free": part.tax_free,
         "vat": part.vat,
         "expected_total": total,
-    }
-
-
-def _present(row: Row) -> dict[str, Any]:
-    return {
-        "current_status": row["status"],
-        "version": row["version"],
-        "allowed_events": list(chart.allowed_events(row["status"])),
-        "chart": row["chart"],
-        "log_seq": row["head_seq"],
-        "transaction_id": row["id"],
     }
 
 

@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from web.problem_texts import CATALOGUE, REASONS, Kind, Language, Phrase
+from web.phrases import Kind, Language, Phrase
+from web.problem_texts import CATALOGUE, REASONS
 
 MEDIA_TYPE = "application/problem+json"
 DEFAULT_LANGUAGE: Language = "en"

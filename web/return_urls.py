@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Mapping
 from urllib.parse import quote, unquote_plus
 
-from web.problem_texts import Phrase
+from web.phrases import Phrase
 
 RESERVED = ("transaction_id", "status", "pg_token")
 """Query parameters that we append; a URL that already has one is refused when it is registered."""
@@ -28,11 +28,14 @@ FORBIDDEN_SCHEMES = frozenset(
 _FORBIDDEN_PREFIXES = ("chrome-", "moz-", "ms-", "web+", "x-apple")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _URL_CHARACTERS = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+")
-_WEB = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<rest>.*)", re.IGNORECASE)
+_WEB = re.compile(
+    r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<rest>.*)", re.IGNORECASE | re.ASCII
+)
 _APP = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*):(?://(?P<authority>[^/?#]*))?(?P<rest>.*)")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.\-]{0,63}")
 _AUTHORITY = re.compile(
-    r"(?P<host>[a-z0-9.\-]+|\[[0-9a-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?", re.IGNORECASE
+    r"(?P<host>[a-z0-9.\-]+|\[[0-9a-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?",
+    re.IGNORECASE | re.ASCII,
 )
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9\-]{0,61}[a-z0-9])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
@@ -150,9 +153,8 @@ def _refuse_parameters(url: str, names: Collection[str]) -> None:
 
 
 def _check_web(url: str, origins: Collection[str], development: bool) -> str:
-    origin, rest = _split_web(url, development=development)
-    loopback = development and _is_loopback(_host_of(origin))
-    if origin not in origins and not loopback:
+    origin, rest = _split_web(url, development=development)  # passes loopback in development only
+    if origin not in origins and not _is_loopback(_host_of(origin)):
         raise UnsafeUrl("origin_not_registered")
     return origin + (rest if rest.startswith("/") else f"/{rest}")
 

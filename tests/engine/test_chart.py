@@ -47,7 +47,13 @@ def _source_of(state: str, event: str) -> str | None:
     [
         ("approve", "ready", Facts(100, attempts=5), Given(), "too_many_attempts"),
         ("approval_confirmed", "approving", Facts(100), Given(captured=99), "captured_differs"),
-        ("complete", "partially_refunded", Facts(100, completed_at=7), Given(), "already_completed"),
+        (
+            "complete",
+            "partially_refunded",
+            Facts(100, completed_at=7),
+            Given(),
+            "already_completed",
+        ),
         ("expire", "ready", Facts(100, expires_at=9), Given(now=8), "not_expired_yet"),
         ("refund", "approved", Facts(100, 100, 60), Given(amount=41), "refund_exceeds_balance"),
         ("refund", "approved", Facts(100, 100), Given(amount=0), "refund_exceeds_balance"),
@@ -90,7 +96,8 @@ def test_only_closed_states_wait_for_nothing() -> None:
 def test_allowed_events_are_the_public_edges() -> None:
     for state in chart.STATES:
         public = {
-            chart.HTTP_NAMES[event] for source, event in EDGES
+            chart.HTTP_NAMES[event]
+            for source, event in EDGES
             if source == state and event in chart.HTTP_NAMES
         }
         assert set(chart.allowed_events(state)) == public

@@ -31,8 +31,9 @@ FIELDS: dict[str, Any] = {
 }
 _VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-MAX_INTEGER, MAX_INTEGER) | st.text(),
-    lambda inner: st.lists(inner)
-    | st.dictionaries(st.text(st.characters(max_codepoint=127)), inner),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.text(st.characters(max_codepoint=127)), inner)
+    ),
 )
 
 
@@ -79,7 +80,11 @@ def test_a_commitment_is_the_documented_one() -> None:
         {"data": {"commitments": {"phone": "0" * 64}}},
         {"event": "expire", "data": {}},
         {"event": "expire", "data": {"expires_at": "1"}},
-        {"kind": "evidence", "event": "approve", "data": {"channel": "live", "sha256": ZERO_HASH, "verdict": "maybe"}},
+        {
+            "kind": "evidence",
+            "event": "approve",
+            "data": {"channel": "live", "sha256": ZERO_HASH, "verdict": "maybe"},
+        },
         {"stream": "book"},
         {"extra": 1},
     ],

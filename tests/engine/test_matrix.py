@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import pytest
+from house import House, lost_before
 
-from conftest import House, lost_before
 from engine import chart
 from engine.errors import EngineError
 from engine.provider import Refused

@@ -10,7 +10,8 @@ from engine.money import Tax, TaxRefusal, split_refund, vat_of
 
 
 @pytest.mark.parametrize(
-    ("amount", "tax_free", "vat"), [(1000, 0, 91), (12_000, 0, 1091), (11, 0, 1), (5, 5, 0), (1, 0, 0)]
+    ("amount", "tax_free", "vat"),
+    [(1000, 0, 91), (12_000, 0, 1091), (11, 0, 1), (5, 5, 0), (1, 0, 0)],
 )
 def test_vat_is_an_eleventh_rounded_half_up(amount: int, tax_free: int, vat: int) -> None:
     assert vat_of(amount, tax_free) == vat

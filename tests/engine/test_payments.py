@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from house import LOST, House, lost_after, lost_before
 
 from engine.errors import Conflict, EngineError, GatewayTrouble, Invalid, Missing
 from engine.provider import Approved, NotTaken, Refused, Unknown
-from conftest import LOST, House, lost_after, lost_before
 
 
 def test_a_payment_walks_from_order_to_full_refund(house: House) -> None:
@@ -94,9 +94,7 @@ def test_a_wrong_amount_is_never_shown_approved(house: House) -> None:
 
     def wrong(honest: object) -> Approved:
         row = house.get(txn)
-        return Approved(
-            b"odd", row["provider_ref"], txn, "user-7", 11_999, "KRW", None, None
-        )
+        return Approved(b"odd", row["provider_ref"], txn, "user-7", 11_999, "KRW", None, None)
 
     house.gateway.script["approve"] = [wrong]
     house.payments.approve(house.caller(), txn, "pg-token-1")
@@ -151,7 +149,9 @@ def test_a_key_replays_the_final_answer_that_the_worker_found(house: House) -> N
     txn = house.ready()
     house.gateway.script["approve"] = [lost_after]
     first = house.payments.approve(house.caller("key-0001"), txn, "pg-token-1")
-    assert house.payments.approve(house.caller("key-0001"), txn, "x").code == first.code == "unknown"
+    assert (
+        house.payments.approve(house.caller("key-0001"), txn, "x").code == first.code == "unknown"
+    )
     house.work(10)
     final = house.payments.approve(house.caller("key-0001"), txn, "pg-token-1")
     assert (final.code, final.replayed) == ("ok", True)

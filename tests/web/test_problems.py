@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from web.problem_texts import CATALOGUE, REASONS, Phrase
+from web.phrases import Phrase
+from web.problem_texts import CATALOGUE, REASONS
 from web.problems import Problem, negotiate, render
 from web.strict_json import Malformed
 

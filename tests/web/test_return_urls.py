@@ -208,7 +208,7 @@ DANGEROUS = (
     "javascript JavaScript data file vbscript blob about intent http https ws wss ftp".split()
 )
 DANGEROUS += "mailto tel sms ms-msdt chrome-extension view-source c ab 1shop shop://".split()
-DANGEROUS += ["shop_app", "가게", "-shop", "\u017fms", "", "a b", "shop\n", "a" * 65]
+DANGEROUS += ["shop_app", "가게", "-shop", "\u017fms", "\u212aakao", "", "a b", "shop\n", "a" * 65]
 
 
 @pytest.mark.parametrize("text", DANGEROUS)

@@ -102,4 +102,4 @@ def _no_page(error: HTTPException) -> Response | HTTPException:
         return error
     if error.code in (404, 405):
         return refusal(Refusal(-404))
-    return refusal(Refusal(-2))
+    return refusal(Refusal(-500 if (error.code or 500) >= 500 else -2))

@@ -1,6 +1,7 @@
 """The test API under `/_simulator/`: script faults, move the clock, pay without a browser.
 
-JSON from this machine only: other hosts get 403, and a form that a web page posts gets 415.
+JSON from this machine, by a loopback name, only: anyone else gets 403, and a form that a web page
+posts gets 415.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, abort, jsonify, request
 
@@ -27,7 +29,8 @@ controls = Blueprint("controls", __name__, url_prefix="/_simulator")
 
 @controls.before_request
 def _only_from_here() -> Response | None:
-    if not is_loopback(request.remote_addr or ""):
+    host = urlsplit(request.host_url).hostname or ""
+    if not (is_loopback(request.remote_addr or "") and is_loopback(host)):
         return _problem(403, "this API answers the machine it runs on only")
     if request.method == "POST" and not request.is_json and request.endpoint != _TRAP:
         return _problem(415, "application/json is needed")

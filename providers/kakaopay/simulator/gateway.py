@@ -63,8 +63,8 @@ class Gateway:
 
         timer = threading.Timer(self.clock.scaled(delay_s), run)
         timer.daemon = True
-        self._pending.append(timer)
         timer.start()
+        self._pending = [*filter(threading.Timer.is_alive, self._pending), timer]
 
     def close(self) -> None:
         """Stop what is pending, as a killed gateway would."""

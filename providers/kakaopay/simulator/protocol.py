@@ -24,6 +24,7 @@ MAX_WHOLE = 2**31 - 1
 METHODS = frozenset({"CARD", "MONEY"})
 URL_FIELDS = {"approval_url": "approve_url", "cancel_url": "cancel_url", "fail_url": "fail_url"}
 """Field → the name that error messages use for it."""
+LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 UNSAFE_IN_URL = re.compile(r"[^\x21-\x7e]|\\")
 
 
@@ -54,15 +55,17 @@ class Fields:
 
     def text(self, name: str, limit: int) -> str:
         """Required text of 1 to `limit` characters."""
-        value = self._body.get(name)
-        if not isinstance(value, str) or not 1 <= len(value) <= limit:
+        value = self.maybe_text(name, limit)
+        if not value:
             raise invalid(name)
         return value
 
     def maybe_text(self, name: str, limit: int) -> str | None:
         """Optional text of at most `limit` characters."""
         value = self._body.get(name)
-        if value is not None and (not isinstance(value, str) or len(value) > limit):
+        if value is None:
+            return None
+        if not isinstance(value, str) or len(value) > limit or LONE_SURROGATE.search(value):
             raise invalid(name)
         return value
 
@@ -125,8 +128,12 @@ def redirect_url(fields: Fields, name: str, domains: frozenset[str] | None) -> s
 
 
 def _registered(url: str, domains: frozenset[str] | None) -> bool:
-    parts = urlsplit(url) if not UNSAFE_IN_URL.search(url) else None
-    if parts is None or parts.scheme not in ("http", "https") or "@" in parts.netloc:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    odd = UNSAFE_IN_URL.search(url) or "@" in parts.netloc
+    if odd or parts.scheme not in ("http", "https"):
         return False
     if domains is None:
         return is_loopback(parts.hostname or "")

@@ -117,7 +117,7 @@ class _Handler(WSGIRequestHandler):
             sent += len(chunk)
         if waiting:
             self.wfile.write(self._head(*head))
-        promised = dict((name.lower(), value) for name, value in head[1]).get("content-length")
+        promised = {name.lower(): value for name, value in head[1]}.get("content-length")
         if promised != str(sent) and not headless_body:
             self.close_connection = True
 
