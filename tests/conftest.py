@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from house import House
+from storefront import Site
 
 from engine.verify import verify
 
@@ -19,3 +20,9 @@ def house(tmp_path: Path) -> Iterator[House]:
     report = verify(built.store)
     built.store.close()
     assert report.whole, report.findings
+
+
+@pytest.fixture
+def site(house: House) -> Site:
+    """The HTTP edge over a fresh house."""
+    return Site(house)

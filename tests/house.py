@@ -36,6 +36,7 @@ from engine.returns import Returns
 from engine.store import Store
 from engine.vault import DEVELOPMENT_KEY, Vault
 from engine.worker import Worker
+from web.links import links
 
 START = 1_790_000_000 * MICROS
 
@@ -100,6 +101,7 @@ class ToldGateway:
         self.books: dict[str, Charge] = {}
         self.calls: list[str] = []
         self.script: dict[str, list[Any]] = {}
+        self.last_urls = Urls("", "", "")
 
     def account(self, credentials: Mapping[str, str]) -> Account:
         return Account(self.name, credentials["cid"], credentials)
@@ -113,6 +115,8 @@ class ToldGateway:
         return step(honest) if callable(step) else step
 
     def prepare(self, account: Account, order: Order, urls: Urls, deadline_s: float) -> Any:
+        self.last_urls = urls
+
         def honest() -> Outcome:
             reference = f"T{next(self._numbers):019d}"
             self.books[reference] = Charge(order, reference)
@@ -263,10 +267,9 @@ class House:
         self.merchants.ensure("shop", "operator:test")
         self._orders = itertools.count(1)
 
-    def _links(self, row: Mapping[str, Any], token: str) -> Urls:
+    def _links(self, row: dict[str, Any], token: str) -> Urls:
         self.tokens.append(token)
-        base = f"http://127.0.0.1:8000/return/{token}"
-        return Urls(f"{base}/approved", f"{base}/cancelled", f"{base}/failed")
+        return links("http://127.0.0.1:8000")(row, token)
 
     def caller(self, key: str | None = None, if_match: int | None = None, body: str = "") -> Caller:
         mac = self.vault.key_mac("shop", key) if key else None

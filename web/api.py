@@ -15,16 +15,16 @@ from flask import Blueprint, Response, current_app, g, request
 from engine import chart
 from engine.canonical import MAX_INTEGER, canonical
 from engine.fire import Caller
-from engine.ids import is_id
 from engine.idempotency import Answer
+from engine.ids import is_id
 from engine.payments import NewOrder
 from engine.resource import encode, for_client, render
 from web import schemas
 from web.auth import CLIENT_EVENTS, Principal, authenticate
 from web.edge import bearer, body_of, idempotency_key, if_match, query_of
 from web.problems import Problem
-from web.return_urls import UnsafeUrl, check_return_url
 from web.responses import answer, json_response, problem_text
+from web.return_urls import UnsafeUrl, check_return_url
 from web.wiring import Strada
 
 api = Blueprint("api", __name__, url_prefix="/v1")

@@ -11,10 +11,11 @@ from flask import Blueprint, Response, current_app, g, redirect, render_template
 
 from engine.errors import EngineError
 from engine.store import Row
-from web.problem_texts import CATALOGUE
 from web.headers import is_prefetch
+from web.links import is_web
+from web.problem_texts import CATALOGUE
 from web.return_urls import append_query
-from web.wiring import Strada, is_web
+from web.wiring import Strada
 
 pages = Blueprint("pages", __name__)
 _OWN_URL = {"approved": "approval_url", "cancelled": "cancel_url", "failed": "fail_url"}

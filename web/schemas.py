@@ -45,6 +45,23 @@ MAX_METADATA = 20
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Cn", "Co", "Zl", "Zp"})
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
+UNKNOWN = Phrase("is not a known field", "알 수 없는 항목입니다")
+STRING = Phrase("must be a string", "문자열이어야 합니다")
+OBJECT = Phrase("must be an object", "객체여야 합니다")
+BLANK = Phrase("must not be blank", "비어 있으면 안 됩니다")
+UNPRINTABLE = Phrase(
+    "must not have control, bidirectional or unassigned characters",
+    "제어 문자, 방향 제어 문자, 미할당 문자를 쓸 수 없습니다",
+)
+OVER_AMOUNT = Phrase("must not exceed amount", "amount를 넘을 수 없습니다")
+OVER_TAXED = Phrase(
+    "must not exceed amount minus tax_free_amount",
+    "amount에서 tax_free_amount를 뺀 값을 넘을 수 없습니다",
+)
+CLIENT_NEEDS = Phrase("is required in the client flow", "client 흐름에서는 필수입니다")
+CREDENTIAL = Phrase("is required unless provider_ref is given", "provider_ref가 없으면 필수입니다")
+TOO_MANY_KEYS = Phrase(f"must have at most {MAX_METADATA} keys", f"키는 {MAX_METADATA}개까지입니다")
+
 
 def _named(limit: int) -> Callable[[str], str]:
     """A reader of human text: NFC, printable, not blank, at most `limit` characters."""

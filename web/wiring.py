@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+
+from providers.http import GatewayHttp
+from providers.kakaopay.client import KakaoPay
 
 from engine.book import adopt_chart
 from engine.clock import Clock
@@ -12,14 +13,13 @@ from engine.fire import Ledger
 from engine.gateway import Gateways
 from engine.merchants import Merchants
 from engine.operations import Durations, Operations
-from engine.payments import LinkMaker, Payments
-from engine.provider import Provider, Urls
+from engine.payments import Payments
+from engine.provider import Provider
 from engine.returns import Returns
-from engine.store import Row, Store
+from engine.store import Store
 from engine.vault import Vault
 from engine.worker import Worker
-from providers.http import GatewayHttp
-from providers.kakaopay.client import KakaoPay
+from web.links import links
 from web.settings import Settings
 
 
@@ -91,28 +91,3 @@ def default_accounts(settings: Settings) -> dict[str, dict[str, str]]:
     if not settings.kakaopay_secret_key:
         return {}
     return {"kakaopay": {"secret_key": settings.kakaopay_secret_key, "cid": settings.kakaopay_cid}}
-
-
-def links(base_url: str) -> LinkMaker:
-    """Where a gateway sends the customer: to us, or in flow `client` straight to the client's page.
-
-    A client's app scheme is never given to a gateway: our own page bounces to it.
-    """
-
-    def make(row: Row, token: str) -> Urls:
-        own = {
-            "approval_url": f"{base_url}/return/{token}/approved",
-            "cancel_url": f"{base_url}/return/{token}/cancelled",
-            "fail_url": f"{base_url}/return/{token}/failed",
-        }
-        if row["flow"] == "client":
-            given = json.loads(row["urls"])
-            own |= {name: given[name] for name in own if is_web(given.get(name, ""))}
-        return Urls(own["approval_url"], own["cancel_url"], own["fail_url"])
-
-    return make
-
-
-def is_web(url: str) -> bool:
-    """Whether a browser may be sent there by a gateway (http or https, not an app scheme)."""
-    return urlsplit(url).scheme in ("http", "https")

@@ -1,0 +1,39 @@
+"""A town of real processes; after each test its log must verify and its output hold no secret."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from e2e.town import GATEWAY_KEY, Town
+
+CANARIES = ("canary-7f3a9c", GATEWAY_KEY, "pg_token=")
+
+
+@pytest.fixture
+def build_town(tmp_path: Path) -> Iterator[Callable[..., Town]]:
+    """Makes towns with settings of their own."""
+    built: list[Town] = []
+
+    def build(**settings: str) -> Town:
+        folder = tmp_path / f"town-{len(built)}"
+        folder.mkdir()
+        built.append(Town(folder, **settings))
+        return built[-1]
+
+    yield build
+    for one in built:
+        one.close()
+        report = json.loads(one.run("audit", "verify", "--json"))
+        assert report["verdict"] == "whole", report
+        output = (one.folder / "output.log").read_text()
+        for secret in (*CANARIES, one.key):
+            assert secret not in output
+
+
+@pytest.fixture
+def town(build_town: Callable[..., Town]) -> Town:
+    """A town at a twentieth of real time: every duration is divided by 20."""
+    return build_town(STRADA_TIME_SCALE="20")
