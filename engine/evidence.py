@@ -336,7 +336,7 @@ def _is_ours(case: Case, truth: Approved | Charged) -> bool:
     """The charge is this transaction's: same reference, our id, user, currency and amount."""
     folded = case.folded
     return (
-        truth.reference == folded.provider_ref
+        folded.provider_ref in (None, truth.reference)
         and truth.order_id == folded.id
         and truth.user_id == case.user
         and truth.currency == folded.currency

@@ -9,13 +9,14 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 import segno
-from requests.adapters import HTTPAdapter
 
 from providers.kakaopay.simulator import create_app, serve
 
@@ -741,12 +742,14 @@ def test_closing_the_gateway_cancels_what_was_to_come(gateway: Gateway) -> None:
 
 
 def test_connections_are_kept_alive(gateway: Gateway) -> None:
-    adapter = gateway.http.get_adapter(gateway.base)
-    assert isinstance(adapter, HTTPAdapter)
-    for _ in range(3):
-        gateway.prepared()
-    pool = adapter.poolmanager.connection_from_url(gateway.base)
-    assert (pool.num_requests, pool.num_connections) == (3, 1)
+    with closing(HTTPConnection("127.0.0.1", gateway.server.port, timeout=5)) as connection:
+        sockets = set()
+        for _ in range(3):
+            connection.request("GET", "/_simulator/healthz")
+            assert connection.getresponse().read()
+            sockets.add(connection.sock)
+    assert len(sockets) == 1
+    assert None not in sockets
 
 
 def test_a_time_scale_shortens_windows_and_delays(tmp_path: Path) -> None:

@@ -1,0 +1,117 @@
+"""Flow `reported`: nothing is believed, everything is looked up."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.errors import Conflict, GatewayTrouble, Invalid
+from engine.provider import Account, Order, Urls
+from engine.reports import Reports
+from house import LOST, House
+
+
+@pytest.fixture
+def reports(house: House) -> Reports:
+    return Reports(house.payments)
+
+
+def _at_gateway(house: House, txn: str, user: str = "user-7", amount: int = 12_000) -> str:
+    """What a client does at the gateway by itself: prepares a payment; returns its reference."""
+    order = Order("", txn, user, "o", "item", 1, amount, "KRW", 0, 0)
+    account = Account("told", "TC0ONETIME", {})
+    outcome = house.gateway.prepare(account, order, Urls("", "", ""), 1)
+    return str(outcome.reference)
+
+
+def test_a_reported_payment_is_bound_then_found_charged(house: House, reports: Reports) -> None:
+    txn = house.create(flow="reported")
+    reference = _at_gateway(house, txn)
+    reports.ready(house.caller(), txn, reference)
+    house.gateway.books[reference].captured = 12_000
+    reports.approve(house.caller("key-0001"), txn, reference)
+    assert house.status(txn) == "approved"
+    assert house.gateway.calls.count("approve") == 0
+    assert reports.approve(house.caller("key-0001"), txn, reference).replayed
+
+
+def test_a_report_of_nothing_charged_changes_nothing(house: House, reports: Reports) -> None:
+    txn = house.create(flow="reported")
+    reference = _at_gateway(house, txn)
+    reports.ready(house.caller(), txn, reference)
+    with pytest.raises(Conflict) as caught:
+        reports.approve(house.caller(), txn, reference)
+    assert caught.value.code == "approval_not_taken"
+    assert house.status(txn) == "ready"
+
+
+@pytest.mark.parametrize("theft", ["another", "user", "amount", "nobody"])
+def test_a_stolen_reference_is_not_bound(house: House, reports: Reports, theft: str) -> None:
+    txn, victim = house.create(flow="reported"), house.create(flow="reported")
+    reference = {
+        "another": lambda: _at_gateway(house, victim),
+        "user": lambda: _at_gateway(house, txn, user="user-8"),
+        "amount": lambda: _at_gateway(house, txn, amount=11_999),
+        "nobody": lambda: "T0000000000000000000",
+    }[theft]()
+    with pytest.raises(Invalid) as caught:
+        reports.ready(house.caller(), txn, reference)
+    assert caught.value.extra["reason"] == "reference_mismatch"
+    assert house.get(txn)["provider_ref"] is None
+    assert house.events(txn, "refusal") == ["make_ready"]
+
+
+def test_a_squatter_cannot_keep_the_owner_out(house: House, reports: Reports) -> None:
+    owner, squatter = house.create(flow="reported"), house.create(flow="reported")
+    reference = _at_gateway(house, owner)
+    with pytest.raises(Invalid):
+        reports.ready(house.caller(), squatter, reference)
+    assert reports.ready(house.caller(), owner, reference).code == "ok"
+
+
+def test_a_bound_payment_takes_no_other_reference(house: House, reports: Reports) -> None:
+    txn = house.create(flow="reported")
+    reports.ready(house.caller(), txn, _at_gateway(house, txn))
+    second = _at_gateway(house, txn)
+    house.gateway.books[second].captured = 12_000
+    with pytest.raises(Invalid):
+        reports.approve(house.caller(), txn, second)
+    assert house.status(txn) == "ready"
+
+
+def test_a_silent_gateway_means_try_again(house: House, reports: Reports) -> None:
+    txn = house.create(flow="reported")
+    reference = _at_gateway(house, txn)
+    house.gateway.script["look_up"] = [LOST]
+    with pytest.raises(GatewayTrouble):
+        reports.ready(house.caller(), txn, reference)
+    assert house.status(txn) == "created"
+
+
+def test_cancelling_finds_a_charge_instead(house: House, reports: Reports) -> None:
+    txn = house.create(flow="reported")
+    reference = _at_gateway(house, txn)
+    reports.ready(house.caller(), txn, reference)
+    house.gateway.books[reference].captured = 12_000
+    with pytest.raises(Conflict) as caught:
+        reports.close(house.caller(), txn, "cancel", None)
+    assert caught.value.code == "illegal_transition"
+    assert house.status(txn) == "approved"
+
+
+def test_expiry_finds_a_charge_instead(house: House, reports: Reports) -> None:
+    txn = house.create(flow="reported")
+    reference = _at_gateway(house, txn)
+    reports.ready(house.caller(), txn, reference)
+    house.gateway.books[reference].captured = 12_000
+    house.work(905, step=100)
+    assert house.status(txn) == "approved"
+
+
+def test_a_report_on_a_closed_payment_finds_its_charge(house: House, reports: Reports) -> None:
+    txn = house.create(flow="reported", expires_in=60)
+    house.work(65)
+    reference = _at_gateway(house, txn)
+    house.gateway.books[reference].captured = 12_000
+    with pytest.raises(Conflict):
+        reports.approve(house.caller(), txn, reference)
+    assert house.status(txn) == "captured_unwanted"
