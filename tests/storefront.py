@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from house import House
 from werkzeug.test import TestResponse
 
+from engine.reports import Reports
 from web.app import create_app
 from web.settings import Settings
 from web.wiring import Strada
@@ -30,6 +31,7 @@ class Site:
             house.merchants,
             house.payments,
             house.returns,
+            Reports(house.payments),
             house.worker,
         )
         house.merchants.change("shop", ["https://shop.example"], ["strada-shop"], "operator:test")

@@ -13,13 +13,13 @@ from typing import Any
 from flask import Blueprint, Response, current_app, g, request
 
 from engine import chart
-from engine.canonical import MAX_INTEGER, canonical
+from engine.canonical import canonical
 from engine.fire import Caller
 from engine.idempotency import Answer
 from engine.ids import is_id
 from engine.payments import NewOrder
-from engine.resource import encode, for_client, render
-from web import schemas
+from engine.resource import encode, for_client
+from web import faults, schemas
 from web.auth import CLIENT_EVENTS, Principal, authenticate
 from web.edge import bearer, body_of, idempotency_key, if_match, query_of
 from web.problems import Problem
@@ -28,8 +28,6 @@ from web.return_urls import UnsafeUrl, check_return_url
 from web.wiring import Strada
 
 api = Blueprint("api", __name__, url_prefix="/v1")
-LONGEST_PAGE = 100
-_SEQ = schemas.whole(0, MAX_INTEGER)
 _URLS = ("return_url", "approval_url", "cancel_url", "fail_url")
 
 
@@ -44,7 +42,7 @@ def principal() -> Principal:
     return authenticate(strada(), bearer(request))
 
 
-# ---- creating and reading
+# ---- creating
 
 
 @api.post("/transactions")
@@ -69,7 +67,7 @@ def create() -> Response:
         urls=_checked_urls(who.merchant, asked),
         metadata=asked.metadata,
     )
-    return _respond(who, strada().payments.create(caller_of(who, body), order))
+    return respond(who, strada().payments.create(caller_of(who, body), order))
 
 
 def _checked_urls(name: str, asked: schemas.CreateTransaction) -> dict[str, str]:
@@ -91,77 +89,6 @@ def _checked_urls(name: str, asked: schemas.CreateTransaction) -> dict[str, str]
     return checked
 
 
-@api.get("/transactions/<transaction>")
-def read(transaction: str) -> Response:
-    """One transaction as it stands."""
-    who = principal()
-    who.need("payments", "audit", "client")
-    who.need_transaction(transaction)
-    query_of(request, {})
-    return _respond(who, strada().payments.get(_known(transaction), who.merchant))
-
-
-@api.get("/transactions")
-def list_transactions() -> Response:
-    """The merchant's transactions, newest first."""
-    who = principal()
-    who.need("payments", "audit")
-    pairs = request.args.items(multi=True)
-    asked = schemas.parse_list_query(pairs, statuses=chart.STATES)
-    where, params = _conditions(who.merchant, asked)
-    rows = strada().store.rows(
-        f"SELECT * FROM transactions WHERE {where} ORDER BY id DESC LIMIT ?",
-        (*params, asked.limit + 1),
-    )
-    page = rows[: asked.limit]
-    data = [render(strada().store, row) for row in page]
-    more = len(rows) > asked.limit
-    return json_response(_list(data, page[-1]["id"] if more else None))
-
-
-def _conditions(merchant: str, asked: schemas.ListQuery) -> tuple[str, list[Any]]:
-    conditions: dict[str, Any] = {
-        "merchant = ?": merchant,
-        "status = ?": asked.status,
-        "provider = ?": asked.provider,
-        "order_id = ?": asked.order_id,
-        "(needs_review IS NOT NULL) = ?": asked.needs_review,
-        "created_at > ?": asked.created_after,
-        "created_at < ?": asked.created_before,
-        "id < ?": asked.cursor,
-    }
-    if asked.cursor is not None and not is_id(asked.cursor, "txn"):
-        raise schemas.invalid([("/query/cursor", schemas.INVALID)])
-    given = {sql: value for sql, value in conditions.items() if value is not None}
-    return " AND ".join(given), list(given.values())
-
-
-@api.get("/transactions/<transaction>/transitions")
-def transitions(transaction: str) -> Response:
-    """The log of one transaction, all kinds, oldest first."""
-    who = principal()
-    who.need("payments", "audit")
-    asked = query_of(request, {"limit": schemas.whole(1, LONGEST_PAGE), "cursor": _SEQ})
-    limit, after = asked.get("limit", LONGEST_PAGE), asked.get("cursor", 0)
-    strada().ledger.load(_known(transaction), who.merchant)
-    rows = strada().store.rows(
-        "SELECT seq, hash, entry FROM entries WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
-        (transaction, after, limit + 1),
-    )
-    data = [json.loads(row["entry"]) | {"hash": row["hash"]} for row in rows[:limit]]
-    more = len(rows) > limit
-    return json_response(_list(data, str(data[-1]["seq"]) if more else None))
-
-
-def _list(data: list[dict[str, Any]], cursor: str | None) -> dict[str, Any]:
-    return {
-        "object": "list",
-        "data": data,
-        "has_more": cursor is not None,
-        "next_cursor": cursor,
-    }
-
-
 # ---- events
 
 
@@ -177,10 +104,10 @@ def fire(transaction: str, event: str) -> Response:
         raise Problem("insufficient_scope")
     dry = query_of(request, {"dry_run": schemas.boolean}).get("dry_run", False)
     body = body_of(request)
-    _known(transaction)
+    known_id(transaction)
     if dry:
         return _dry_run(who, transaction, event, body)
-    return _respond(who, _FIRE[event](who, transaction, body))
+    return respond(who, _FIRE[event](who, transaction, body))
 
 
 def _dry_run(who: Principal, transaction: str, event: str, body: Mapping[str, Any]) -> Response:
@@ -190,15 +117,31 @@ def _dry_run(who: Principal, transaction: str, event: str, body: Mapping[str, An
 
 
 def _ready(who: Principal, transaction: str, body: Mapping[str, Any]) -> Answer:
-    schemas.validate(schemas.ReadyBody, body)
-    return strada().payments.ready(caller_of(who, body), transaction)
+    reference = schemas.validate(schemas.ReadyBody, body).provider_ref
+    caller = caller_of(who, body)
+    if not _reported(who, transaction, "provider_ref", reference):
+        return strada().payments.ready(caller, transaction)
+    return strada().reports.ready(caller, transaction, str(reference))
 
 
 def _approve(who: Principal, transaction: str, body: Mapping[str, Any]) -> Answer:
     asked = schemas.validate(schemas.ApproveBody, body)
+    caller = caller_of(who, body)
+    if _reported(who, transaction, "provider_ref", asked.provider_ref):
+        return strada().reports.approve(caller, transaction, str(asked.provider_ref))
     if asked.pg_token is None:
-        raise schemas.invalid([("/pg_token", schemas.REQUIRED)])
-    return strada().payments.approve(caller_of(who, body), transaction, asked.pg_token)
+        raise schemas.invalid([("/pg_token", faults.REQUIRED)])
+    return strada().payments.approve(caller, transaction, asked.pg_token)
+
+
+def _reported(who: Principal, transaction: str, field: str, reference: str | None) -> bool:
+    """Whether the payment is of flow `reported`; raises 422 where the reference does not fit it."""
+    reported = bool(strada().ledger.load(transaction, who.merchant)["flow"] == "reported")
+    if reported and reference is None:
+        raise schemas.invalid([(f"/{field}", faults.REQUIRED)])
+    if not reported and reference is not None:
+        raise schemas.invalid([(f"/{field}", faults.NOT_ALLOWED)])
+    return reported
 
 
 def _refund(who: Principal, transaction: str, body: Mapping[str, Any]) -> Answer:
@@ -218,9 +161,16 @@ def _refund(who: Principal, transaction: str, body: Mapping[str, Any]) -> Answer
 def _plain(event: str) -> Callable[[Principal, str, Mapping[str, Any]], Answer]:
     def run(who: Principal, transaction: str, body: Mapping[str, Any]) -> Answer:
         asked = schemas.validate(schemas.ReasonBody, body)
-        return strada().payments.fire(caller_of(who, body), transaction, event, asked.reason)
+        return _plainly(caller_of(who, body), transaction, event, asked.reason)
 
     return run
+
+
+def _plainly(caller: Caller, transaction: str, event: str, reason: str | None) -> Answer:
+    row = strada().ledger.load(transaction, caller.merchant)
+    if row["flow"] == "reported" and event in ("cancel", "fail"):
+        return strada().reports.close(caller, transaction, event, reason)
+    return strada().payments.fire(caller, transaction, event, reason)
 
 
 _FIRE: Mapping[str, Callable[[Principal, str, Mapping[str, Any]], Answer]] = {
@@ -233,26 +183,35 @@ _FIRE: Mapping[str, Callable[[Principal, str, Mapping[str, Any]], Answer]] = {
 }
 
 
-# ---- the chart
+# ---- the seed's updateStatus
+
+_EVENT_TO = {"cancelled": "cancel", "failed": "fail", "completed": "complete"}
 
 
-@api.get("/chart")
-def chart_now() -> Response:
-    """The chart in force, as JSON or Mermaid."""
+@api.put("/transactions/<transaction>/status")
+def update_status(transaction: str) -> Response:
+    """Fire the event that leads to a status; the same status again is no event at all."""
+    who = principal()
+    who.need("payments", "client")
+    who.need_transaction(transaction)
     query_of(request, {})
-    best = request.accept_mimetypes.best_match(["application/json", "text/vnd.mermaid"])
-    if best == "text/vnd.mermaid":
-        return Response(chart.mermaid(), content_type="text/vnd.mermaid; charset=utf-8")
-    return json_response(chart.document() | {"version": chart.VERSION})
-
-
-@api.get("/chart/<version>")
-def chart_of(version: str) -> Response:
-    """Any chart that was ever released."""
-    found = chart.load(version)
-    if found is None:
-        raise Problem("not_found")
-    return json_response(found)
+    body = body_of(request)
+    asked = schemas.validate(schemas.StatusBody, body)
+    row = strada().ledger.load(known_id(transaction), who.merchant)
+    caller = caller_of(who, body)
+    if asked.status == row["status"]:
+        return respond(who, strada().payments.get(transaction, who.merchant))
+    if asked.status in ("ready", "approved") and row["flow"] == "reported":
+        if asked.provider_ref is None:
+            raise schemas.invalid([("/provider_ref", faults.REQUIRED)])
+        report = strada().reports.ready if asked.status == "ready" else strada().reports.approve
+        return respond(who, report(caller, transaction, asked.provider_ref))
+    event = _EVENT_TO.get(asked.status)
+    if event is None:
+        raise schemas.invalid([("/status", faults.NOT_ALLOWED)])
+    if who.is_client and event not in CLIENT_EVENTS:
+        raise Problem("insufficient_scope")
+    return respond(who, _plainly(caller, transaction, event, asked.reason))
 
 
 # ---- shared
@@ -277,13 +236,13 @@ def caller_of(who: Principal, body: Mapping[str, Any]) -> Caller:
     )
 
 
-def _known(transaction: str) -> str:
+def known_id(transaction: str) -> str:
     if not is_id(transaction, "txn"):
         raise Problem("not_found")
     return transaction
 
 
-def _respond(who: Principal, found: Answer) -> Response:
+def respond(who: Principal, found: Answer) -> Response:
     if found.code in ("illegal_transition", "guard_refused"):
         return answer(found, found.body)
     resource = json.loads(found.body)

@@ -14,6 +14,7 @@ from engine.errors import EngineError
 from web.api import api
 from web.headers import api_headers, new_request_id, page_headers
 from web.health import health
+from web.history import history
 from web.pages import pages
 from web.problems import Problem, negotiate
 from web.responses import problem_of, problem_response
@@ -32,7 +33,7 @@ def create_app(strada: Strada, *, worker_inside: bool = False) -> Flask:
     )
     app.url_map.strict_slashes = False
     app.extensions["strada"] = strada
-    for blueprint in (api, pages, health):
+    for blueprint in (api, history, pages, health):
         app.register_blueprint(blueprint)
     app.before_request(_begin)
     app.after_request(_finish)

@@ -15,6 +15,7 @@ from engine.merchants import Merchants
 from engine.operations import Durations, Operations
 from engine.payments import Payments
 from engine.provider import Provider
+from engine.reports import Reports
 from engine.returns import Returns
 from engine.store import Store
 from engine.vault import Vault
@@ -35,6 +36,7 @@ class Strada:
     merchants: Merchants
     payments: Payments
     returns: Returns
+    reports: Reports
     worker: Worker
 
 
@@ -63,6 +65,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Strada:
         merchants,
         payments,
         Returns(payments),
+        Reports(payments),
         Worker(payments),
     )
 

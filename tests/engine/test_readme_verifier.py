@@ -31,7 +31,9 @@ KEYS = (
     "v stream seq kind event source target actor request_id key occurred_at chart data prev_hash"
 ).split()
 ACTOR = r"(key|operator):[\x21-\x7e]{1,200}|client|customer|worker|gateway"
-FIELDS = "customer_id item_name order_id metadata reason return_url approval_url cancel_url fail_url"
+FIELDS = (
+    "customer_id item_name order_id metadata reason return_url approval_url cancel_url fail_url"
+)
 INTENT = "op:name amount:int tax_free:int vat:int expected_total:int"
 TOTALS = "refunded_total:int tax_free_total:int vat_total:int evidence_sha256:hash"
 CHARGE = "captured:int reference:name evidence_sha256:hash"
@@ -377,7 +379,9 @@ def test_a_clock_that_runs_backwards_does_not_disturb_the_order(house: House) ->
 def rehash(book: Dict, stream: str) -> None:
     """Make the chain of a stream whole again, as an insider would, and the row's head with it."""
     head, seq = "0" * 64, 0
-    for row in sorted((r for r in book["entries"] if r["stream"] == stream), key=lambda r: r["seq"]):
+    for row in sorted(
+        (r for r in book["entries"] if r["stream"] == stream), key=lambda r: r["seq"]
+    ):
         entry = json.loads(row["entry"])
         seq = entry["seq"]
         raw = jcs(entry | {"prev_hash": head})
@@ -391,7 +395,9 @@ def rehash(book: Dict, stream: str) -> None:
 def edit(row: Dict, **changes: Any) -> None:
     entry = json.loads(row["entry"])
     row["entry"] = jcs(entry | changes).decode()
-    row |= {name: changes[name] for name in ("seq", "kind", "event", "occurred_at") if name in changes}
+    row |= {
+        name: changes[name] for name in ("seq", "kind", "event", "occurred_at") if name in changes
+    }
 
 
 def a_byte(book: Dict, row: Dict, dice: random.Random) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from house import LOST, House
 
 from engine.errors import Conflict, GatewayTrouble, Invalid
 from engine.provider import Account, Order, Urls
 from engine.reports import Reports
-from house import LOST, House
 
 
 @pytest.fixture
