@@ -62,7 +62,7 @@ def _is_address(host: str) -> bool:
 
 @dataclass(slots=True)
 class Call:
-    """One call while it runs. `ends` is on `time.monotonic()`'s scale, whatever clock a test has."""
+    """One call while it runs; `ends` is a moment of `time.monotonic()`."""
 
     resolver: Resolver
     ends: float

@@ -14,6 +14,7 @@ from flask import Blueprint, Response, current_app, g, redirect, render_template
 from werkzeug.exceptions import NotFound
 
 from engine.money import vat_of
+from web.headers import page_headers
 
 demo = Blueprint("demo", __name__)
 TIMEOUT_S = 20
@@ -31,6 +32,7 @@ class Shop:
 
     base_url: str
     key: str
+    gateway_url: str
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """Call Strada; returns the parsed answer, problems included."""
@@ -60,8 +62,13 @@ def front() -> Response:
 
 @demo.get("/demo")
 def cart() -> Response:
-    """The cart."""
-    return _page("shop.html", cart=CART, total=TOTAL, vat=vat_of(TOTAL, 0))
+    """The cart. Its form ends, by a redirect, at the gateway: the policy must let it."""
+    page = _page("shop.html", cart=CART, total=TOTAL, vat=vat_of(TOTAL, 0))
+    policy = page_headers()["Content-Security-Policy"]
+    page.headers["Content-Security-Policy"] = policy.replace(
+        "form-action 'self'", f"form-action 'self' {_shop().gateway_url}"
+    )
+    return page
 
 
 @demo.post("/demo/pay")

@@ -94,7 +94,7 @@ def town(settings: Settings, place: Path, port: int) -> Iterator[Town]:
     wiring.prepare(strada)
     _, key = strada.merchants.create_key("demo-shop", ("payments", "audit"), False, "operator:demo")
     app = create_app(strada, worker_inside=True)
-    app.extensions["strada-demo"] = shop.Shop(base_url, key)
+    app.extensions["strada-demo"] = shop.Shop(base_url, key, gateway_url)
     app.register_blueprint(shop.demo)
     stop = threading.Event()
     janitor = start_worker(strada.worker, stop)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import click
 
@@ -131,8 +132,8 @@ def accounts() -> None:
 @failing
 def set_account(obj: Context, merchant: str, provider: str, cid: str, as_json: bool) -> None:
     """Store an account; its secret key comes from standard input and is encrypted."""
-    stdin = click.get_text_stream("stdin")
-    typed = click.prompt("Secret key", hide_input=True) if stdin.isatty() else stdin.readline()
+    asked = sys.stdin.isatty()
+    typed = click.prompt("Secret key", hide_input=True) if asked else sys.stdin.readline()
     credentials = {"secret_key": str(typed).strip(), "cid": cid}
     account = obj.strada.payments.gateways.provider(provider).account(credentials)
     obj.strada.merchants.set_account(merchant, provider, account.id, credentials, obj.actor)

@@ -6,6 +6,7 @@ import click
 
 from engine.clock import rfc3339
 from engine.resource import render
+from engine.review import resolve
 from engine.verify import replay
 from web.cli.shared import Context, failing, show_json, show_table, with_json
 from web.cli.timeline import lines
@@ -78,4 +79,25 @@ def show(obj: Context, transaction: str, as_json: bool) -> None:
     return None
 
 
-COMMANDS = (transactions,)
+@click.command("resolve")
+@click.argument("transaction")
+@click.option("--reason", required=True, help="Why; it is committed to the log, not shown in it.")
+@with_json
+@click.pass_obj
+@failing
+def resolve_review(obj: Context, transaction: str, reason: str, as_json: bool) -> None:
+    """Close the review of a payment, after a fresh look at its gateway.
+
+    \b
+    Example:
+      strada resolve txn_01jd… --reason "KakaoPay confirmed by phone, ticket 4711"
+    """
+    row = resolve(obj.strada.payments, transaction, reason, obj.actor)
+    resource = render(obj.strada.store, row)
+    if as_json:
+        return show_json(resource)
+    click.echo(f"{resource['id']}  {resource['status']}  review closed")
+    return None
+
+
+COMMANDS = (transactions, resolve_review)

@@ -178,6 +178,8 @@ def test_numbers_may_travel_as_strings(gateway: Gateway) -> None:
         ({"cancel_url": "http://shop.example/"}, -799),
         ({"fail_url": "http://localhost@shop.example/"}, -799),
         ({"fail_url": "http://shop.example\\@localhost/"}, -799),
+        ({"fail_url": "http://shop.example@localhost/"}, -799),
+        ({"fail_url": "http://local\thost/"}, -799),
         ({"fail_url": "http://[::1/"}, -799),
     ],
 )
@@ -341,6 +343,12 @@ def test_partial_cancels_add_up(gateway: Gateway) -> None:
     assert last["canceled_amount"] == last["amount"]
     assert last["cancel_available_amount"]["total"] == 0
     assert gateway.ledger() == [("charge", 11000), ("refund", 4000), ("refund", 7000)]
+
+
+def test_rounding_never_gives_back_more_vat_than_was_taken(gateway: Gateway) -> None:
+    tid = gateway.charged(total_amount=24)
+    parts = [gateway.cancel(tid, 6).json()["approved_cancel_amount"]["vat"] for _ in range(4)]
+    assert parts == [1, 1, 0, 0]
 
 
 def test_rounding_leaves_no_vat_behind(gateway: Gateway) -> None:
