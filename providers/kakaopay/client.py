@@ -98,9 +98,9 @@ class KakaoPay:
         if strange:
             raise ValueError("an account has secret_key and cid, and nothing else")
         key, cid = credentials.get("secret_key", ""), credentials.get("cid", TEST_CID)
-        if not isinstance(key, str) or not _KEY.fullmatch(key):
+        if not _KEY.fullmatch(key):
             raise ValueError("secret_key is missing or odd")
-        if not isinstance(cid, str) or not _CID.fullmatch(cid):
+        if not _CID.fullmatch(cid):
             raise ValueError("cid is odd")
         return Account(self.name, cid, {"secret_key": key})
 

@@ -1,4 +1,4 @@
-"""Every code that KakaoPay documents, and what it means for each verb. One table, no logic of calls.
+"""Every code that KakaoPay documents, and what it means for each verb: tables, no calls.
 
 It refuses to read a code as a refusal where a charge or a refund is possible: a code that its verb
 should never see, and one that is not listed, is unknown, and the engine looks the payment up.
