@@ -1,6 +1,7 @@
 """A verifier written from engine/README.md alone: if it fails here, the page is not enough.
 
-The engine only makes the books; everything between the two rulers is the standard library's.
+The engine only makes the books. The verifier is the standard library's, and reads the schemas of
+`data` from the page itself.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from engine.store import Store
 from engine.verify import verify
 
 ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "engine" / "README.md").read_text(encoding="utf-8")
 Dict = dict[str, Any]
 
 # ---- the verifier -------------------------------------------------------------------------------
@@ -34,54 +36,14 @@ ACTOR = r"(key|operator):[\x21-\x7e]{1,200}|client|customer|worker|gateway"
 FIELDS = (
     "customer_id item_name order_id metadata reason return_url approval_url cancel_url fail_url"
 )
-INTENT = "op:name amount:int tax_free:int vat:int expected_total:int"
-TOTALS = "refunded_total:int tax_free_total:int vat_total:int evidence_sha256:hash"
-CHARGE = "captured:int reference:name evidence_sha256:hash"
-TRANSITIONS = {
-    "create": "merchant:name provider:name account:name flow:name amount:int currency:name "
-    "tax_free:int vat:int expires_at:int commitments:commitments",
-    "make_ready": "op:name reference:name expires_at:int",
-    "approve": INTENT,
-    "approval_confirmed": f"op:name {CHARGE}",
-    "approval_declined": "op:name code:name",
-    "approval_not_taken": "op:name code:name",
-    "complete": "commitments?:commitments",
-    "cancel": "commitments?:commitments",
-    "fail": "commitments?:commitments",
-    "expire": "expires_at:int",
-    "refund": f"{INTENT} commitments?:commitments",
-    "refund_settled": f"op:name {TOTALS}",
-    "refund_rejected": "op:name code:name",
-    "charge_found": f"op?:name {CHARGE}",
-    "refund_found": f"op?:name {TOTALS}",
-}
-NOTES = {
-    "refusals_suppressed": "",
-    "prepare_refused": "op:name code:name",
-    "late_answer": "op:name sha256:hash",
-    "late_return": "outcome:name",
-    "review_opened": "reason:name",
-    "review_closed": "commitments:commitments sha256?:hash",
-}
-BOOK = {
-    "chart_adopted": "chart:name",
-    "merchant_created": "merchant:name",
-    "merchant_changed": "merchant:name settings_sha256:hash",
-    "account_set": "merchant:name provider:name account:name",
-    "key_created": "key:name merchant:name scopes:names",
-    "key_revoked": "key:name",
-}
-REFUSALS = dict.fromkeys(TRANSITIONS, "code:name guard:name? amount?:int")
-EVIDENCE = dict.fromkeys(
-    ("prepare", "approve", "refund", "look_up"), "op?:name channel:name sha256:hash verdict:name"
-)
-KINDS = {"transition": TRANSITIONS, "refusal": REFUSALS, "evidence": EVIDENCE, "note": NOTES}
-ZEROS = (
-    "captured_amount refunded_amount refunded_tax_free refunded_vat attempts"  # from 0
-).split()
-NULLS = (
-    "provider_ref approved_at completed_at closed_at failure_code needs_review intent_op "
-    "intent_source intent_amount intent_tax_free intent_vat intent_total"
+COPIES = ("stream", "seq", "kind", "event", "occurred_at")
+CHANNELS = ("live", "return", "report", "notice", "worker", "operator")
+VERDICTS = ("applied", "duplicate", "contradicts", "early")
+ZEROS = ("captured_amount", "refunded_amount", "refunded_tax_free", "refunded_vat", "attempts")
+INTENT = ("intent_op intent_source intent_amount intent_tax_free intent_vat intent_total").split()
+NULLS = "provider_ref approved_at completed_at closed_at failure_code needs_review".split()
+SETTLING = (
+    "approval_confirmed approval_declined approval_not_taken refund_settled refund_rejected"
 ).split()
 GUARDS: dict[str, Callable[[Dict, Dict, Dict], bool]] = {
     "attempts<5": lambda f, e, d: f["attempts"] < 5,
@@ -110,8 +72,7 @@ def must(holds: object, rule: str) -> None:
 
 
 def jcs(value: Any) -> bytes:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode()
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def sha(*parts: bytes) -> str:
@@ -120,6 +81,24 @@ def sha(*parts: bytes) -> str:
 
 def like(pattern: str, value: object) -> bool:
     return isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
+def schemas(name: str) -> Dict:
+    """A table of section 4, as it stands on the page: event → field (`?` for optional) → type."""
+    table = PAGE.partition(f"<!-- {name}:begin -->")[2].partition(f"<!-- {name}:end -->")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.strip().splitlines()[2:]]
+    return {
+        event.strip("`"): {f + q: kind for f, q, kind in re.findall(r"`(\w+)`(\??) (\w+\??)", data)}
+        for event, data in rows
+    }
+
+
+TRANSITION, NOTE, BOOK = schemas("transition"), schemas("note"), schemas("book")
+REFUSAL = dict.fromkeys(TRANSITION, schemas("refusal")["any transition's"])
+EVIDENCE = dict.fromkeys(
+    ("prepare", "approve", "refund", "look_up"), schemas("evidence")["any of the four"]
+)
+KINDS = {"transition": TRANSITION, "refusal": REFUSAL, "evidence": EVIDENCE, "note": NOTE}
 
 
 def typed(kind: str, value: Any) -> bool:
@@ -133,9 +112,8 @@ def typed(kind: str, value: Any) -> bool:
         case "hash":
             return like(r"[0-9a-f]{64}", value)
         case "commitments":
-            known = set(FIELDS.split())
             return isinstance(value, dict) and all(
-                name in known and typed("hash", one) for name, one in value.items()
+                name in FIELDS.split() and typed("hash", one) for name, one in value.items()
             )
     return like(r"[\x21-\x7e]{1,255}", value)
 
@@ -149,19 +127,16 @@ def check_form(entry: Any) -> None:
     must(all(typed("name?", entry[n]) for n in ("source", "target", "request_id")), "names")
     must(like(ACTOR, entry["actor"]), "actor")
     must(entry["key"] is None or typed("hash", entry["key"]), "key")
-    must(entry["kind"] in KINDS, "kind")
-    must(entry["stream"] != "book" or entry["kind"] == "note", "only notes in the book")
-    schemas = BOOK if entry["stream"] == "book" else KINDS[entry["kind"]]
-    must(entry["event"] in schemas, "an event of its kind")
-    schema = dict(part.split(":") for part in schemas[entry["event"]].split())
-    data, types = entry["data"], {name.rstrip("?"): kind for name, kind in schema.items()}
+    must(entry["kind"] in (KINDS if entry["stream"] != "book" else ["note"]), "kind")
+    kinds = BOOK if entry["stream"] == "book" else KINDS[entry["kind"]]
+    must(entry["event"] in kinds, "an event of its kind")
+    schema, data = kinds[entry["event"]], entry["data"]
+    types = {name.rstrip("?"): kind for name, kind in schema.items()}
     must(isinstance(data, dict) and data.keys() <= types.keys(), "no other field")
     must({name for name in schema if name[-1] != "?"} <= data.keys(), "every field")
     must(all(typed(types[name], value) for name, value in data.items()), "the type of a field")
-    if entry["kind"] == "evidence":
-        channels = ("live", "return", "report", "notice", "worker", "operator")
-        must(data["channel"] in channels, "channel")
-        must(data["verdict"] in ("applied", "duplicate", "contradicts", "early"), "verdict")
+    must(entry["kind"] != "evidence" or data["channel"] in CHANNELS, "channel")
+    must(entry["kind"] != "evidence" or data["verdict"] in VERDICTS, "verdict")
 
 
 def first(e: Dict, digest: str) -> Dict:
@@ -173,7 +148,7 @@ def first(e: Dict, digest: str) -> Dict:
     facts = {"id": e["stream"], **same, "tax_free_amount": d["tax_free"], "vat_amount": d["vat"]}
     facts |= {"status": "created", "chart": e["chart"], "version": 1, "head_seq": 1}
     facts |= {"head_hash": digest, "last_at": at, "created_at": at, "updated_at": at}
-    return facts | dict.fromkeys(ZEROS, 0) | dict.fromkeys(NULLS)
+    return facts | dict.fromkeys(ZEROS, 0) | dict.fromkeys(NULLS + INTENT)
 
 
 def fold(f: Dict, e: Dict, digest: str, closed: set[str]) -> Dict:
@@ -181,7 +156,8 @@ def fold(f: Dict, e: Dict, digest: str, closed: set[str]) -> Dict:
     before = f["needs_review"]
     f = f | {"head_seq": e["seq"], "head_hash": digest, "last_at": e["occurred_at"]}
     if e["kind"] == "transition":
-        transition(f, e, e["data"], closed)
+        by_event(f, e["event"], e, e["data"])
+        moved(f, e, closed)
     else:
         must(e["target"] == f["status"], "target is the state")
         if e["kind"] == "evidence" and e["data"]["verdict"] == "contradicts":
@@ -193,44 +169,29 @@ def fold(f: Dict, e: Dict, digest: str, closed: set[str]) -> Dict:
     return f
 
 
-def transition(f: Dict, e: Dict, d: Dict, closed: set[str]) -> None:
-    event, at = e["event"], e["occurred_at"]
+def by_event(f: Dict, event: str, e: Dict, d: Dict) -> None:
     if event == "make_ready":
         f |= {"provider_ref": d["reference"], "expires_at": d["expires_at"]}
     elif event in ("approve", "refund"):
         total = f["amount"] if event == "approve" else f["refunded_amount"] + d["amount"]
         must(d["expected_total"] == total, "expected_total")
         if event == "approve":
-            must((d["amount"], d["tax_free"], d["vat"]) == whole_order(f), "the whole order")
+            order = (f["amount"], f["tax_free_amount"], f["vat_amount"])
+            must((d["amount"], d["tax_free"], d["vat"]) == order, "the whole order")
             f["attempts"] += 1
         f |= {"intent_op": d["op"], "intent_source": e["source"], "intent_total": total}
         f |= {f"intent_{name}": d[name] for name in ("amount", "tax_free", "vat")}
     elif event in ("approval_confirmed", "charge_found"):
         must(1 <= d["captured"] <= f["amount"], "captured")
         must(f["provider_ref"] in (None, d["reference"]), "reference")
-        f |= {"captured_amount": d["captured"], "provider_ref": d["reference"], "approved_at": at}
+        f |= {"captured_amount": d["captured"], "provider_ref": d["reference"]}
+        f["approved_at"] = e["occurred_at"]
     elif event in ("refund_settled", "refund_found"):
         give_back(f, event, (d["refunded_total"], d["tax_free_total"], d["vat_total"]))
     elif event == "complete":
-        f["completed_at"] = at
+        f["completed_at"] = e["occurred_at"]
     elif event == "approval_declined":
         f["failure_code"] = d["code"]
-    if event.startswith("approval_") or event in ("refund_settled", "refund_rejected"):
-        must(d["op"] == f["intent_op"], "op of the intent")
-        f |= dict.fromkeys(name for name in NULLS if name.startswith("intent_"))
-        if f["needs_review"] == "outcome_unknown":
-            f["needs_review"] = None
-    f |= {"status": e["target"], "chart": e["chart"]}
-    if f["status"] in closed:
-        f["closed_at"] = at
-    if event == "charge_found":
-        f |= {"needs_review": "captured_unwanted", "closed_at": None}
-    elif (f["status"], f["needs_review"]) == ("refunded", "captured_unwanted"):
-        f["needs_review"] = None
-
-
-def whole_order(f: Dict) -> tuple[int, int, int]:
-    return f["amount"], f["tax_free_amount"], f["vat_amount"]
 
 
 def give_back(f: Dict, event: str, totals: tuple[int, int, int]) -> None:
@@ -242,6 +203,21 @@ def give_back(f: Dict, event: str, totals: tuple[int, int, int]) -> None:
     must(past[1] <= totals[1] <= f["tax_free_amount"], "tax_free_total")
     must(past[2] <= totals[2] <= f["vat_amount"], "vat_total")
     f |= dict(zip(("refunded_amount", "refunded_tax_free", "refunded_vat"), totals, strict=True))
+
+
+def moved(f: Dict, e: Dict, closed: set[str]) -> None:
+    if e["event"] in SETTLING:
+        must(e["data"]["op"] == f["intent_op"], "op of the intent")
+        f |= dict.fromkeys(INTENT)
+        if f["needs_review"] == "outcome_unknown":
+            f["needs_review"] = None
+    f |= {"status": e["target"], "chart": e["chart"]}
+    if f["status"] in closed:
+        f["closed_at"] = e["occurred_at"]
+    if e["event"] == "charge_found":
+        f |= {"needs_review": "captured_unwanted", "closed_at": None}
+    elif (f["status"], f["needs_review"]) == ("refunded", "captured_unwanted"):
+        f["needs_review"] = None
 
 
 def chart_of(version: str, folder: Path) -> Dict:
@@ -262,9 +238,21 @@ def read(row: Dict) -> Dict:
     except (ValueError, RecursionError) as error:
         raise Bad("JSON") from error
     check_form(entry)
-    for name in ("stream", "seq", "kind", "event", "occurred_at"):
-        must(entry[name] == row[name], f"column {name}")
+    must(all(entry[name] == row[name] for name in COPIES), "columns repeat the entry")
     return dict(entry)
+
+
+def step(facts: Dict, entry: Dict, digest: str, charts: Path) -> Dict:
+    chart = chart_of(entry["chart"], charts)
+    if not facts:
+        return first(entry, digest)
+    if entry["kind"] == "transition":
+        edges = {(t["source"], t["event"], t["target"]): t["guard"] for t in chart["transitions"]}
+        edge = (entry["source"], entry["event"], entry["target"])
+        must(edge in edges, "an edge of the chart")
+        guard = edges[edge]
+        must(guard is None or GUARDS[guard](facts, entry, entry["data"]), "the guard")
+    return fold(facts, entry, digest, {s["id"] for s in chart["states"] if s["closed"]})
 
 
 def verify_stream(name: str, book: Dict, charts: Path) -> Iterator[tuple[str, int]]:
@@ -287,19 +275,6 @@ def verify_stream(name: str, book: Dict, charts: Path) -> Iterator[tuple[str, in
         yield from beside(name, facts, entries, book)
 
 
-def step(facts: Dict, entry: Dict, digest: str, charts: Path) -> Dict:
-    chart = chart_of(entry["chart"], charts)
-    if not facts:
-        return first(entry, digest)
-    if entry["kind"] == "transition":
-        edges = {(t["source"], t["event"], t["target"]): t["guard"] for t in chart["transitions"]}
-        edge = (entry["source"], entry["event"], entry["target"])
-        must(edge in edges, "an edge of the chart")
-        guard = edges[edge]
-        must(guard is None or GUARDS[guard](facts, entry, entry["data"]), "the guard")
-    return fold(facts, entry, digest, {s["id"] for s in chart["states"] if s["closed"]})
-
-
 def beside(name: str, facts: Dict, entries: list[Dict], book: Dict) -> Iterator[tuple[str, int]]:
     row = next((r for r in book["transactions"] if r["id"] == name), {})
     if any(column not in row or row[column] != facts[column] for column in facts):
@@ -308,9 +283,8 @@ def beside(name: str, facts: Dict, entries: list[Dict], book: Dict) -> Iterator[
     for kept in (p for p in book["personal"] if p["stream"] == name):
         held = dict(enumerate(entries, 1)).get(kept["seq"], {}).get("data", {})
         for field, (salt, value) in json.loads(kept["fields"]).items():
-            opened = sha(
-                b"strada/commit/1\n", field.encode(), b"\0", bytes.fromhex(salt), value.encode()
-            )
+            parts = (field.encode(), b"\0", bytes.fromhex(salt), value.encode())
+            opened = sha(b"strada/commit/1\n", *parts)
             if held.get("commitments", {}).get(field) != opened:
                 yield name, kept["seq"]
                 return
@@ -426,7 +400,7 @@ def a_swap(book: Dict, row: Dict, dice: random.Random) -> None:
 
 def a_forged_amount(book: Dict, row: Dict, dice: random.Random) -> None:
     numbers = {n: v for n, v in json.loads(row["entry"])["data"].items() if type(v) is int}
-    if row["stream"] == "book" or not numbers:
+    if row["kind"] != "transition" or not numbers:
         a_byte(book, row, dice)
         return
     data = json.loads(row["entry"])["data"]

@@ -77,8 +77,8 @@ def demo(obj: Context, port: int, once: bool, folder: Path | None, no_browser: b
 def town(settings: Settings, place: Path, port: int) -> Iterator[Town]:
     """Build a demo in a folder; the gateway and the worker end with the block."""
     gateway = simulator.serve(simulator.create_app(ledger=place / "kakaopay-ledger.jsonl"), HOST, 0)
-    gateway_url = f"http://{HOST}:{gateway.server_port}"
-    threading.Thread(target=gateway.serve_forever, name="gateway", daemon=True).start()
+    gateway_url = f"http://{HOST}:{gateway.port}"
+    threading.Thread(target=gateway.serve_forever, args=(0.05,), name="gateway", daemon=True).start()
     base_url = f"http://{HOST}:{port}"
     strada = wiring.build(
         replace(
@@ -104,7 +104,6 @@ def town(settings: Settings, place: Path, port: int) -> Iterator[Town]:
         stop.set()
         janitor.join(5)
         gateway.shutdown()
-        gateway.server_close()
         strada.store.close()
 
 

@@ -120,11 +120,11 @@ def simulate_kakaopay(
     except (OSError, SystemExit) as error:
         raise Fail(f"cannot listen on {host}:{port}") from error
     signal.signal(signal.SIGTERM, _stop)
-    click.echo(f"KakaoPay simulator on http://{host}:{server.server_port}, ledger {ledger}")
+    click.echo(f"KakaoPay simulator on http://{host}:{server.port}, ledger {ledger}")
     try:
-        server.serve_forever()
+        server.serve_forever(0.05)
     except (KeyboardInterrupt, SystemExit):
-        server.server_close()
+        return
 
 
 def _stop(number: int, frame: Any) -> None:
