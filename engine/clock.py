@@ -21,7 +21,7 @@ def wall_us() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """`now_us()` gives UTC microseconds; `monotonic` seconds for deadlines; `scale` shortens waits."""
+    """`now_us()` gives UTC microseconds, `monotonic` seconds; `scale` shortens every wait."""
 
     now_us: Callable[[], int] = wall_us
     monotonic: Callable[[], float] = time.monotonic

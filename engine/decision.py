@@ -15,6 +15,7 @@ from engine.entry import Entry
 from engine.errors import Conflict, EngineError, Invalid
 from engine.fire import Caller, Draft, Ledger, LostRace
 from engine.fold import Folded
+from engine.guards import Given
 from engine.idempotency import Answer, Keys
 from engine.operations import Durations
 from engine.resource import encode, render
@@ -55,6 +56,7 @@ class Decisions:
         return self.answer("unknown" if row["intent_op"] else "ok", row)
 
     def settled(self, caller: Caller, transaction: str, event: str, attempt: Callable[[], T]) -> T:
+        """Run a decision until its commit wins; a loser is told the state that it lost to."""
         for _ in range(DECISIONS):
             try:
                 return attempt()
@@ -69,21 +71,22 @@ class Decisions:
         raise self.illegal(row, event)
 
     def not_in_flight(self, row: Row, event: str) -> None:
+        """Raise 409 `operation_in_flight` for an event that waits for the open operation."""
         if event in IN_FLIGHT.get(row["status"], ()):
             raise Conflict("operation_in_flight", retry_after=1, extra=present(row))
 
     def transition(
         self, caller: Caller, row: Row, folded: Folded, event: str, data: Mapping[str, Any]
     ) -> Entry:
+        """The entry of a legal transition; an illegal one is logged and raised."""
         self.not_in_flight(row, event)
         entry = self._ledger.transition(folded, event, data, caller)
         if isinstance(entry, Entry):
             return entry
         self.refuse(caller, row, folded, event, self._reason(row, event, entry), data.get("amount"))
 
-    def check(
-        self, caller: Caller, row: Row, folded: Folded, event: str, given: chart.Given
-    ) -> None:
+    def check(self, caller: Caller, row: Row, folded: Folded, event: str, given: Given) -> None:
+        """Raise, and log, when the event is not legal now: for calls that must not begin."""
         target = chart.decide(event, row["status"], folded.facts(), given)
         if not isinstance(target, str):
             amount = given.amount if event == "refund" else None
@@ -95,6 +98,7 @@ class Decisions:
         return self.illegal(row, event)
 
     def illegal(self, row: Row, event: str) -> Conflict:
+        """The 409 of an event that has no transition from the present state."""
         return Conflict(
             "illegal_transition",
             extra={**present(row), "event": chart.HTTP_NAMES.get(event, event)},

@@ -264,7 +264,7 @@ def _names(actions: tuple[Action, ...], operation: str) -> bool:
 
 
 def _unasked(case: Case, outcome: Outcome) -> Verdict:
-    """Evidence about a transaction that waits for none: late answers, reports, watchful look-ups."""
+    """Evidence about a transaction that waits for none: late answers, reports, second looks."""
     match outcome:
         case Approved() | Charged():
             return _unasked_charge(case, outcome)

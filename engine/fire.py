@@ -1,4 +1,4 @@
-"""One commit: the compare-and-swap on a transaction's head, the entry, the outbox and what belongs to it.
+"""One commit: the compare-and-swap on a transaction's head, its entry, and its place in the outbox.
 
 It refuses to write a row any other way: the row's columns are what the fold of the new entry says.
 """
@@ -20,7 +20,8 @@ from engine.store import Row, Store
 
 SALT_BYTES = 32
 _FIXED = frozenset(
-    "id merchant provider account flow amount currency tax_free_amount vat_amount created_at".split()
+    "id merchant provider account flow amount currency tax_free_amount vat_amount "
+    "created_at".split()
 )
 _MOVING = tuple(name for name in COLUMNS if name not in _FIXED)
 _UPDATE = f"UPDATE transactions SET {', '.join(f'{name} = ?' for name in _MOVING)}"

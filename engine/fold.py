@@ -1,7 +1,7 @@
 """The fold: what a transaction is, computed from its log and nothing else.
 
-Firing writes the row from `apply`, replay and verify compare the row with it: one function says what
-an entry means. It refuses entries whose amounts do not conserve or do not equal their intent.
+Firing writes the row from `apply`, verify compares the row with it: one function says what an entry
+means. It refuses entries whose amounts do not conserve or do not equal their intent.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.chart import CLOSED, Facts, Given
+from engine.chart import CLOSED
 from engine.entry import Entry
+from engine.guards import Facts, Given
 
 
 class Broken(ValueError):

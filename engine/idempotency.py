@@ -1,6 +1,6 @@
 """Idempotency across two commits: the key is written with the intent, its answer with the evidence.
 
-It refuses to forget: a key lives as long as its transaction, and its answer is replayed to the byte.
+It refuses to forget: a key lives as long as its transaction; its answer is replayed to the byte.
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ class Merchants:
                 raise Missing("not_found")
             record(self._ledger, "key_revoked", {"key": key_id}, actor)
 
-    def keys(self) -> list[Row]:
+    def list_keys(self) -> list[Row]:
         """Every key that is not revoked: id, prefix, merchant, scopes."""
         rows = self._store.rows(
             "SELECT id, prefix, merchant, scopes FROM api_keys WHERE revoked_at IS NULL ORDER BY id"

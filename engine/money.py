@@ -26,7 +26,7 @@ class Tax:
 
 
 class TaxRefusal(ValueError):
-    """A refund's tax parts cannot be: `code` is the refusal's reason, `field` the field to blame."""
+    """A refund's tax parts cannot be: `code` is the reason, `field` the field to blame."""
 
     def __init__(self, code: str, field: str) -> None:
         super().__init__(code)

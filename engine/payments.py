@@ -9,10 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
-
-import peewee
 
 from engine import chart
 from engine.clock import Clock
@@ -21,36 +18,17 @@ from engine.errors import Conflict, EngineError, GatewayTrouble, Invalid, Missin
 from engine.fire import Caller, Committed, Ledger, commit_to, folded_of
 from engine.fold import Folded
 from engine.gateway import Gateways
+from engine.guards import Given
 from engine.idempotency import Answer, Keys
-from engine.ids import new_id
 from engine.merchants import Merchants
-from engine.money import Tax, TaxRefusal, split_refund, vat_of
+from engine.money import Tax, TaxRefusal, split_refund
 from engine.operations import Durations, Operations
+from engine.orders import NewOrder, Orders
 from engine.provider import Urls
-from engine.resource import encode, render
+from engine.resource import render
 from engine.settlement import Settlement
 from engine.store import Row, Store
 from engine.vault import Vault, token_hash
-
-
-@dataclass(frozen=True, slots=True)
-class NewOrder:
-    """What `create` needs; amounts in minor units, `expires_in` in seconds, URLs already checked."""
-
-    provider: str
-    order_id: str
-    item_name: str
-    amount: int
-    currency: str
-    customer_id: str | None = None
-    quantity: int = 1
-    tax_free_amount: int = 0
-    vat_amount: int | None = None
-    flow: str = "server"
-    expires_in: int = 900
-    urls: Mapping[str, str] = field(default_factory=dict)
-    metadata: Mapping[str, str] = field(default_factory=dict)
-
 
 LinkMaker = Callable[[Row, str], Urls]
 """Given a row and a fresh return token: the URLs a gateway sends the customer back to."""
@@ -79,6 +57,7 @@ class Payments:
         self.durations = durations
         self.keys = Keys(ledger.store)
         self.decisions = Decisions(ledger, self.keys, durations)
+        self._orders = Orders(ledger, gateways, self.keys, self.decisions)
         self.settlement = Settlement(ledger, gateways, operations, self.keys)
         self._links = links
 
@@ -88,96 +67,9 @@ class Payments:
         """A transaction as it stands; raises Missing."""
         return self.decisions.answer("ok", self.ledger.load(transaction, merchant))
 
-    # ---- creating
-
     def create(self, caller: Caller, order: NewOrder) -> Answer:
         """Register an order; no gateway is asked."""
-        known = self.decisions.replay(caller)
-        if known is not None:
-            return known
-        assert caller.merchant is not None
-        account = self.gateways.account(caller.merchant, order.provider)
-        self._check_capabilities(order)
-        vat = order.vat_amount
-        if vat is None:
-            vat = vat_of(order.amount, order.tax_free_amount)
-        now = self.clock.now_us()
-        transaction = new_id("txn", now)
-        metadata = encode(dict(order.metadata))
-        personal = commit_to(
-            {
-                "customer_id": order.customer_id,
-                "item_name": order.item_name,
-                "order_id": order.order_id,
-                "metadata": metadata if order.metadata else None,
-                **order.urls,
-            }
-        )
-        data = {
-            "merchant": caller.merchant,
-            "provider": order.provider,
-            "account": account.id,
-            "flow": order.flow,
-            "amount": order.amount,
-            "currency": order.currency,
-            "tax_free": order.tax_free_amount,
-            "vat": vat,
-            "expires_at": now + self.clock.micros(order.expires_in),
-            "commitments": personal.commitments,
-        }
-        columns = {
-            "order_id": order.order_id,
-            "order_slot": order.order_id,
-            "customer_id": order.customer_id,
-            "item_name": order.item_name,
-            "quantity": order.quantity,
-            "metadata": metadata,
-            "urls": encode(dict(order.urls)),
-        }
-        entry = self.ledger.first(transaction, data, caller)
-        try:
-            with self.store.write():
-                self.ledger.insert(entry, columns, personal)
-                answer = self.decisions.answer("created", self.ledger.load(transaction))
-                self.keys.put(caller, now, txn=transaction, answer=answer)
-        except peewee.IntegrityError as error:
-            return self._create_again(caller, order, error)
-        return answer
-
-    def _create_again(
-        self, caller: Caller, order: NewOrder, error: peewee.IntegrityError
-    ) -> Answer:
-        known = self.decisions.replay(caller)
-        if known is not None:
-            return known
-        first = self.store.row(
-            "SELECT * FROM transactions WHERE merchant = ? AND order_slot = ?",
-            (caller.merchant, order.order_id),
-        )
-        if first is None:
-            raise error
-        paid = first["captured_amount"] > 0
-        raise Conflict(
-            "order_already_paid" if paid else "order_in_progress",
-            extra={"transaction_id": first["id"], "current_status": first["status"]},
-        )
-
-    def _check_capabilities(self, order: NewOrder) -> None:
-        able = self.gateways.provider(order.provider).capabilities
-        too_much = able.max_amount is not None and order.amount > able.max_amount
-        limits: dict[str, bool] = {
-            "currency": order.currency not in able.currencies,
-            "amount": too_much,
-            "item_name": _longer(order.item_name, able.item_name_limit),
-            "customer_id": _longer(order.customer_id, able.user_limit),
-        }
-        if order.flow == "client":
-            limits |= {name: _longer(url, able.url_limit) for name, url in order.urls.items()}
-        for name, beyond in limits.items():
-            if beyond:
-                raise Invalid(
-                    "unsupported_by_provider", extra={"reason": name, "provider": order.provider}
-                )
+        return self._orders.create(caller, order)
 
     # ---- events that move no money
 
@@ -212,7 +104,7 @@ class Payments:
             event,
             row["status"],
             folded.facts(),
-            chart.Given(now=self.clock.now_us(), amount=wanted),
+            Given(now=self.clock.now_us(), amount=wanted),
         )
         answer: dict[str, Any] = {"object": "dry_run", "event": chart.HTTP_NAMES[event]}
         answer |= {"accepted": False, "target": None, "guard": None, "reason": None}
@@ -235,7 +127,7 @@ class Payments:
             if known is not None:
                 return known
             folded = folded_of(row)
-            self.decisions.check(caller, row, folded, "make_ready", chart.Given())
+            self.decisions.check(caller, row, folded, "make_ready", Given())
             running = self.operations.open_of(transaction)
             if running is not None and running["call_deadline"] > self.clock.now_us():
                 raise Conflict("operation_in_flight", retry_after=1, extra=present(row))
@@ -319,7 +211,7 @@ class Payments:
             self.decisions.not_in_flight(row, "refund")
             folded = folded_of(row)
             wanted = folded.refundable if amount is None else amount
-            self.decisions.check(caller, row, folded, "refund", chart.Given(amount=wanted))
+            self.decisions.check(caller, row, folded, "refund", Given(amount=wanted))
             part = self._refund_part(caller, row, folded, wanted, tax_free, vat)
             return row, self._intend_refund(caller, row, folded, part, reason, personal)
 
@@ -429,10 +321,6 @@ def intent(op: str, part: Tax, total: int) -> dict[str, Any]:
         "vat": part.vat,
         "expected_total": total,
     }
-
-
-def _longer(text: str | None, limit: int | None) -> bool:
-    return text is not None and limit is not None and len(text) > limit
 
 
 def decode(answer: Answer) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from engine import chart
 from engine.errors import Conflict, GatewayTrouble, Invalid, Refusal
 from engine.fire import Caller, folded_of
+from engine.guards import Given
 from engine.idempotency import Answer
 from engine.payments import Payments
 from engine.provider import Charged, Closed, NotCharged, NotFound, Outcome, Unknown
@@ -112,7 +112,7 @@ class Reports:
 
     def _decide(self, caller: Caller, row: Row, event: str) -> None:
         self.payments.decisions.not_in_flight(row, event)
-        given = chart.Given(now=self.payments.clock.now_us())
+        given = Given(now=self.payments.clock.now_us())
         self.payments.decisions.check(caller, row, folded_of(row), event, given)
 
     def _answered(self, caller: Caller, row: Row) -> Answer:

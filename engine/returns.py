@@ -1,7 +1,7 @@
 """The customer's browser coming back from a gateway, found by a one-time token and nothing else.
 
-It refuses to believe the URL: `/approved` only brings a credential to approve with, `/cancelled` and
-`/failed` act only where a look-up says that nothing was charged.
+It refuses to believe the URL: `/approved` only brings a credential to approve with, `/cancelled`
+and `/failed` act only where a look-up says that nothing was charged.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ TRIES = 3
 def resolve(payments: Payments, transaction: str, reason: str, actor: str) -> Row:
     """Look the payment up, apply what the gateway says, and close its review with a reason.
 
-    Raises Conflict `illegal_transition` when nothing is under review, or when what caused the review
-    still stands: an open operation, or an unwanted charge.
+    Raises Conflict `illegal_transition` when nothing is under review, or when what caused it still
+    stands: an open operation, or an unwanted charge.
     """
     row = payments.ledger.load(transaction)
     sha256: str | None = None

@@ -1,6 +1,6 @@
 """Verifying the log: chain whole, every transition legal, amounts conserved, row equal to its fold.
 
-It refuses to trust any column: everything is read from the entries' bytes and compared with the copies.
+It refuses to trust any column: everything is read from the entries' bytes, and the copies compared.
 Memory is constant: one stream is held at a time.
 """
 
@@ -16,6 +16,7 @@ from engine import chart
 from engine.canonical import canonical
 from engine.entry import BOOK, ZERO_HASH, Entry, MalformedEntry, check, commitment, hash_of
 from engine.fold import COLUMNS, Broken, Folded, apply, begin, given_of
+from engine.guards import GUARDS
 from engine.store import Store
 
 _SELECT = "SELECT stream, seq, kind, event, occurred_at, hash, entry FROM entries"
@@ -140,7 +141,7 @@ def _legal(folded: Folded | None, fields: Mapping[str, Any]) -> None:
         raise Broken(f"a transition of its chart; {edge} is none")
     guard = edges[edge]
     if guard is not None:
-        rule = chart.GUARDS.get(guard)
+        rule = GUARDS.get(guard)
         if rule is None or not rule.holds(folded.facts(), given_of(fields), fields["target"]):
             raise Broken(f"guard {guard} to hold")
 

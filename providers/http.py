@@ -164,12 +164,15 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname}:{parts.port or parts.scheme}"
 
 
-def masked(text: str, secrets: Sequence[str]) -> str:
-    """`text` with each secret replaced by `***`."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= SHORTEST_SECRET:
-            text = text.replace(secret, MASK)
+def _masked(text: str, secrets: Sequence[str]) -> str:
+    for secret in _longest_first(secrets):
+        text = text.replace(secret, MASK)
     return text
+
+
+def _longest_first(secrets: Sequence[str]) -> list[str]:
+    """One secret may begin with another."""
+    return sorted((text for text in secrets if len(text) >= SHORTEST_SECRET), key=len, reverse=True)
 
 
 def _is_here(host: str) -> bool:
@@ -217,22 +220,20 @@ def _answer(status: int, body: dict[str, Any] | None, raw: bytes, secrets: Seque
     clean = _masked_in(body, secrets)
     if clean != body:  # Escapes may hide a secret from a search of the bytes.
         raw = json.dumps(clean, ensure_ascii=False).encode()
-    for secret in secrets:
-        if len(secret) >= SHORTEST_SECRET:
-            raw = raw.replace(secret.encode("utf-8", "replace"), MASK.encode())
+    for secret in _longest_first(secrets):
+        raw = raw.replace(secret.encode("utf-8", "replace"), MASK.encode())
     return Answer(status, clean, raw)
 
 
 def _masked_in(value: Any, secrets: Sequence[str]) -> Any:
+    """Names stay: a token that came from a browser must not be able to hide an answer's field."""
     match value:
         case str():
-            return masked(value, secrets)
+            return _masked(value, secrets)
         case list():
             return [_masked_in(item, secrets) for item in value]
         case dict():
-            return {
-                masked(name, secrets): _masked_in(item, secrets) for name, item in value.items()
-            }
+            return {name: _masked_in(item, secrets) for name, item in value.items()}
     return value
 
 

@@ -14,7 +14,8 @@ from engine.fire import Caller, Ledger
 from engine.gateway import Gateways
 from engine.merchants import Merchants
 from engine.operations import Durations, Operations
-from engine.payments import NewOrder, Payments, decode
+from engine.orders import NewOrder
+from engine.payments import Payments, decode
 from engine.provider import (
     Account,
     Action,

@@ -17,7 +17,7 @@ from engine.canonical import canonical
 from engine.fire import Caller
 from engine.idempotency import Answer
 from engine.ids import is_id
-from engine.payments import NewOrder
+from engine.orders import NewOrder
 from engine.resource import encode, for_client
 from web import faults, schemas
 from web.auth import CLIENT_EVENTS, Principal, authenticate
@@ -237,12 +237,14 @@ def caller_of(who: Principal, body: Mapping[str, Any]) -> Caller:
 
 
 def known_id(transaction: str) -> str:
+    """The id, when it has an id's shape; raises 404."""
     if not is_id(transaction, "txn"):
         raise Problem("not_found")
     return transaction
 
 
 def respond(who: Principal, found: Answer) -> Response:
+    """The response of an Answer: what this caller may see of it, and a new client secret."""
     if found.code in ("illegal_transition", "guard_refused"):
         return answer(found, found.body)
     resource = json.loads(found.body)

@@ -33,7 +33,7 @@ _CID = re.compile(r"[A-Za-z0-9]{1,10}")
 _KEY = re.compile(r"[A-Za-z0-9._-]{8,100}")
 
 _SECRET_FIELDS = (
-    "authorization|secret_key|dev_secret_key|cid_secret|pg_token|partner_user_id|approval_url|"
+    "secret_key|dev_secret_key|cid_secret|pg_token|partner_user_id|approval_url|"
     "approve_url|cancel_url|fail_url|next_redirect_\\w+|android_app_scheme|ios_app_scheme|"
     "bin|card_bin|approved_id"
 )
@@ -47,6 +47,8 @@ _MASKS = (
         re.compile(rf"(?i)\b({_SECRET_FIELDS})({_IS})(?:{_QUOTED}|[^\s\"'&,;)}}\]\\]+)"),
         rf"\1\2{MASK}",
     ),
+    # Any other kind of credentials in a header.
+    (re.compile(rf"(?i)\b(authorization)({_IS})(?:{_QUOTED}|[^\r\n\"'\\]+)"), rf"\1\2{MASK}"),
     # A key by its shape alone.
     (re.compile(r"\b(?:DEV|PRD)[A-Z0-9]{37}\b"), MASK),
 )

@@ -98,6 +98,7 @@ class Town:
             capture_output=True,
             text=True,
             timeout=ANSWER_WITHIN_S,
+            check=False,
         )
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout

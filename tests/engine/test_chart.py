@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from engine import chart
-from engine.chart import Facts, Given, GuardRefused, Illegal
+from engine.chart import GuardRefused, Illegal
+from engine.guards import Facts, Given
 
 PAIRS = list(itertools.product(chart.STATES, chart.EVENTS))
 EDGES = {(edge.source, edge.event) for edge in chart.TRANSITIONS}

@@ -109,7 +109,7 @@ def test_a_decline_is_an_answer_not_an_error(house: House) -> None:
     assert answer.code == "ok"
     assert house.get(txn)["failure"]["code"] == "limit_exceeded"
     replay = house.payments.approve(house.caller("key-0001"), txn, "pg-token-1")
-    assert replay.replayed and replay.body == answer.body
+    assert (replay.replayed, replay.body) == (True, answer.body)
 
 
 def test_a_wrong_token_never_fails_a_live_payment(house: House) -> None:

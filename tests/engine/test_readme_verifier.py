@@ -29,9 +29,6 @@ Dict = dict[str, Any]
 
 # ---- the verifier -------------------------------------------------------------------------------
 
-KEYS = (
-    "v stream seq kind event source target actor request_id key occurred_at chart data prev_hash"
-).split()
 ACTOR = r"(key|operator):[\x21-\x7e]{1,200}|client|customer|worker|gateway"
 FIELDS = (
     "customer_id item_name order_id metadata reason return_url approval_url cancel_url fail_url"
@@ -39,12 +36,6 @@ FIELDS = (
 COPIES = ("stream", "seq", "kind", "event", "occurred_at")
 CHANNELS = ("live", "return", "report", "notice", "worker", "operator")
 VERDICTS = ("applied", "duplicate", "contradicts", "early")
-ZEROS = ("captured_amount", "refunded_amount", "refunded_tax_free", "refunded_vat", "attempts")
-INTENT = ("intent_op intent_source intent_amount intent_tax_free intent_vat intent_total").split()
-NULLS = "provider_ref approved_at completed_at closed_at failure_code needs_review".split()
-SETTLING = (
-    "approval_confirmed approval_declined approval_not_taken refund_settled refund_rejected"
-).split()
 GUARDS: dict[str, Callable[[Dict, Dict, Dict], bool]] = {
     "attempts<5": lambda f, e, d: f["attempts"] < 5,
     "captured==amount": lambda f, e, d: d.get("captured", 0) == f["amount"],
@@ -83,16 +74,26 @@ def like(pattern: str, value: object) -> bool:
     return isinstance(value, str) and re.fullmatch(pattern, value) is not None
 
 
+def part(name: str) -> str:
+    """What stands on the page between two markers."""
+    return PAGE.partition(f"<!-- {name}:begin -->")[2].partition(f"<!-- {name}:end -->")[0]
+
+
 def schemas(name: str) -> Dict:
     """A table of section 4, as it stands on the page: event → field (`?` for optional) → type."""
-    table = PAGE.partition(f"<!-- {name}:begin -->")[2].partition(f"<!-- {name}:end -->")[0]
-    rows = [line.strip("| ").split(" | ") for line in table.strip().splitlines()[2:]]
+    rows = [line.strip("| ").split(" | ") for line in part(name).strip().splitlines()[2:]]
     return {
         event.strip("`"): {f + q: kind for f, q, kind in re.findall(r"`(\w+)`(\??) (\w+\??)", data)}
         for event, data in rows
     }
 
 
+KEYS = "v stream seq kind event source target actor request_id key occurred_at chart data prev_hash"
+COLUMNS = re.findall(r"`(\w+)`", part("columns"))
+INTENT = [name for name in COLUMNS if name.startswith("intent_")]
+PLAIN = dict.fromkeys(("stream", "kind", "event", "chart"), "name") | {"prev_hash": "hash"}
+PLAIN |= dict.fromkeys(("source", "target", "request_id"), "name?")
+PLAIN |= dict.fromkeys(("v", "seq", "occurred_at"), "int")
 TRANSITION, NOTE, BOOK = schemas("transition"), schemas("note"), schemas("book")
 REFUSAL = dict.fromkeys(TRANSITION, schemas("refusal")["any transition's"])
 EVIDENCE = dict.fromkeys(
@@ -119,12 +120,9 @@ def typed(kind: str, value: Any) -> bool:
 
 
 def check_form(entry: Any) -> None:
-    must(isinstance(entry, dict) and sorted(entry) == sorted(KEYS), "exactly the keys")
-    must(type(entry["v"]) is int and entry["v"] == 1, "v is 1")
-    must(typed("int", entry["seq"]) and entry["seq"] >= 1, "seq")
-    must(typed("int", entry["occurred_at"]) and typed("hash", entry["prev_hash"]), "types")
-    must(all(typed("name", entry[name]) for name in ("stream", "kind", "event", "chart")), "names")
-    must(all(typed("name?", entry[n]) for n in ("source", "target", "request_id")), "names")
+    must(isinstance(entry, dict) and sorted(entry) == sorted(KEYS.split()), "exactly the keys")
+    must(all(typed(kind, entry[name]) for name, kind in PLAIN.items()), "types")
+    must(entry["v"] == 1 and entry["seq"] >= 1, "v and seq")
     must(like(ACTOR, entry["actor"]), "actor")
     must(entry["key"] is None or typed("hash", entry["key"]), "key")
     must(entry["kind"] in (KINDS if entry["stream"] != "book" else ["note"]), "kind")
@@ -148,7 +146,8 @@ def first(e: Dict, digest: str) -> Dict:
     facts = {"id": e["stream"], **same, "tax_free_amount": d["tax_free"], "vat_amount": d["vat"]}
     facts |= {"status": "created", "chart": e["chart"], "version": 1, "head_seq": 1}
     facts |= {"head_hash": digest, "last_at": at, "created_at": at, "updated_at": at}
-    return facts | dict.fromkeys(ZEROS, 0) | dict.fromkeys(NULLS + INTENT)
+    zeros = "captured_amount refunded_amount refunded_tax_free refunded_vat attempts".split()
+    return dict.fromkeys(COLUMNS) | facts | dict.fromkeys(zeros, 0)
 
 
 def fold(f: Dict, e: Dict, digest: str, closed: set[str]) -> Dict:
@@ -206,7 +205,7 @@ def give_back(f: Dict, event: str, totals: tuple[int, int, int]) -> None:
 
 
 def moved(f: Dict, e: Dict, closed: set[str]) -> None:
-    if e["event"] in SETTLING:
+    if e["event"].startswith("approval_") or e["event"] in ("refund_settled", "refund_rejected"):
         must(e["data"]["op"] == f["intent_op"], "op of the intent")
         f |= dict.fromkeys(INTENT)
         if f["needs_review"] == "outcome_unknown":

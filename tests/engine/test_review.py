@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from house import House, lost_after
+from states import BUILD
 
 from engine.errors import Conflict
 from engine.provider import Unknown
 from engine.review import resolve
-from house import House, lost_after
-from states import BUILD
 
 
 def test_a_contradiction_is_looked_up_and_closed_with_a_reason(house: House) -> None:

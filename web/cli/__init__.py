@@ -1,4 +1,4 @@
-"""The `strada` command. It refuses to do what the engine would not: every command goes through it."""
+"""The `strada` command. It refuses what the engine would refuse: every command goes through it."""
 
 from __future__ import annotations
 

@@ -78,7 +78,9 @@ def town(settings: Settings, place: Path, port: int) -> Iterator[Town]:
     """Build a demo in a folder; the gateway and the worker end with the block."""
     gateway = simulator.serve(simulator.create_app(ledger=place / "kakaopay-ledger.jsonl"), HOST, 0)
     gateway_url = f"http://{HOST}:{gateway.port}"
-    threading.Thread(target=gateway.serve_forever, args=(0.05,), name="gateway", daemon=True).start()
+    threading.Thread(
+        target=gateway.serve_forever, args=(0.05,), name="gateway", daemon=True
+    ).start()
     base_url = f"http://{HOST}:{port}"
     strada = wiring.build(
         replace(

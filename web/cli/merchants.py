@@ -48,7 +48,7 @@ def create_key(obj: Context, merchant: str, scopes: tuple[str, ...], as_json: bo
 @failing
 def list_keys(obj: Context, as_json: bool) -> None:
     """List keys by their public prefix."""
-    found = obj.strada.merchants.keys()
+    found = obj.strada.merchants.list_keys()
     return (
         show_json(found) if as_json else show_table(("id", "prefix", "merchant", "scopes"), found)
     )

@@ -135,7 +135,7 @@ def _stop(number: int, frame: Any) -> None:
 @with_json
 @click.pass_obj
 def doctor(obj: Context, as_json: bool) -> None:
-    """Judge this installation: versions, durability, migrations, clock, keys. Exit 1 on a finding."""
+    """Judge this installation: versions, durability, migrations, accounts. Exit 1 on a finding."""
     checks = _checks(obj)
     if as_json:
         show_json([{"check": name, "ok": ok, "detail": detail} for name, ok, detail in checks])
