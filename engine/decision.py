@@ -41,8 +41,8 @@ class Decisions:
 
     def begin(self, caller: Caller, transaction: str) -> tuple[Answer | None, Row]:
         """The stored answer of a repeat, or None, and the row; raises Missing or 412."""
-        known = self.replay(caller)
         row = self._ledger.load(transaction, caller.merchant)
+        known = self.replay(caller)  # after the row: a repeat then never meets its own first call
         if known is None and caller.if_match is not None and caller.if_match != row["version"]:
             raise Conflict("version_mismatch", extra=present(row))
         return known, row

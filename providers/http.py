@@ -244,20 +244,15 @@ def _lost(error: Exception, call: Call) -> Lost:
         return Lost("not_sent", detail)
     if any(isinstance(cause, TimeoutError) for cause in causes):
         return Lost("timeout", "no whole answer within the deadline")
-    if any(_is_nonsense(cause) for cause in causes):
+    if isinstance(error, ValueError) or any(_is_nonsense(cause) for cause in causes):
         return Lost("surprise", detail)
     return Lost("unavailable", detail)
 
 
 def _is_nonsense(cause: BaseException) -> bool:
     """Whether bytes came that are not HTTP, rather than too few of them."""
-    if isinstance(cause, http.client.RemoteDisconnected):
-        return False
-    if isinstance(cause, urllib3.exceptions.InvalidChunkLength):
-        return True
-    return isinstance(cause, http.client.HTTPException | ValueError) and not isinstance(
-        cause, http.client.IncompleteRead
-    )
+    too_few = http.client.RemoteDisconnected | http.client.IncompleteRead
+    return isinstance(cause, http.client.HTTPException) and not isinstance(cause, too_few)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -16,6 +16,7 @@ import pytest
 
 from engine import chart, entry, fold
 from engine.entry import Schema, commitment, seal
+from engine.guards import GUARDS
 from engine.ids import is_id
 from providers.kakaopay.simulator.faults import KINDS, SPOILS, VERBS
 from web.cli import cli
@@ -186,7 +187,7 @@ def test_the_page_has_the_patterns_of_the_code() -> None:
 def test_the_page_has_every_guard_with_its_reason() -> None:
     rows = [line.split("|") for line in between(FORMAT, "guards").strip().splitlines()[2:]]
     shown = {cells[1].strip(" `"): cells[2].strip(" `") for cells in rows}
-    assert shown == {guard.id: guard.reason for guard in chart.GUARDS.values()}
+    assert shown == {guard.id: guard.reason for guard in GUARDS.values()}
 
 
 def test_the_page_names_every_folded_column_in_order() -> None:

@@ -33,9 +33,8 @@ _CID = re.compile(r"[A-Za-z0-9]{1,10}")
 _KEY = re.compile(r"[A-Za-z0-9._-]{8,100}")
 
 _SECRET_FIELDS = (
-    "secret_key|dev_secret_key|cid_secret|pg_token|partner_user_id|approval_url|"
-    "approve_url|cancel_url|fail_url|next_redirect_\\w+|android_app_scheme|ios_app_scheme|"
-    "bin|card_bin|approved_id"
+    r"secret_key|cid_secret|pg_token|partner_user_id|approval_url|approve_url|cancel_url|fail_url|"
+    r"next_redirect_\w+|android_app_scheme|ios_app_scheme|approved_id|\b(?:card_)?bin"
 )
 _IS = r"\\*[\"']?\s*(?:[:=(]|%3[ad])\s*"
 _QUOTED = r"\\*\"(?:[^\"\\]|\\[^\"])*\\*\"|'[^']*'"
@@ -44,7 +43,7 @@ _MASKS = (
     (re.compile(r"\b((?:DEV_)?SECRET_KEY|KakaoAK)(\s+|%20|\+)[^\s\"'\\,;&]+"), rf"\1\2{MASK}"),
     # A value after its name: JSON, a query string, a form, a header, Python's repr.
     (
-        re.compile(rf"(?i)\b({_SECRET_FIELDS})({_IS})(?:{_QUOTED}|[^\s\"'&,;)}}\]\\]+)"),
+        re.compile(rf"(?i)({_SECRET_FIELDS})({_IS})(?:{_QUOTED}|[^\s\"'&,;)}}\]\\]+)"),
         rf"\1\2{MASK}",
     ),
     # Any other kind of credentials in a header.

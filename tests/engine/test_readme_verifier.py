@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from house import House, lost_after
+from house import LOST, House, lost_after, lost_before
 from states import BUILD
 
+from engine.review import resolve
 from engine.store import Store
 from engine.verify import verify
 
@@ -275,7 +276,7 @@ def verify_stream(name: str, book: Dict, charts: Path) -> Iterator[tuple[str, in
 
 
 def beside(name: str, facts: Dict, entries: list[Dict], book: Dict) -> Iterator[tuple[str, int]]:
-    row = next((r for r in book["transactions"] if r["id"] == name), {})
+    row: Dict = next((r for r in book["transactions"] if r["id"] == name), {})
     if any(column not in row or row[column] != facts[column] for column in facts):
         yield name, facts["head_seq"]
         return
@@ -291,7 +292,7 @@ def beside(name: str, facts: Dict, entries: list[Dict], book: Dict) -> Iterator[
 
 def findings(book: Dict, charts: Path = ROOT / "engine" / "charts") -> list[tuple[str, int]]:
     """(stream, seq) of the first bad entry of each broken stream; empty when the log is whole."""
-    found = []
+    found: list[tuple[str, int]] = []
     for name in sorted({row["stream"] for row in book["entries"]}, key=str.encode):
         found += verify_stream(name, book, charts)
     begun = {row["stream"] for row in book["entries"] if row["seq"] == 1}
@@ -323,6 +324,33 @@ def eventful(house: House) -> str:
     )
     house.merchants.create_key("shop", ["payments", "audit"], False, "operator:test")
     return txn
+
+
+def reviewed(house: House) -> str:
+    """One payment with every kind of entry: early and contradicting evidence, and three notes."""
+    txn = house.ready()
+    house.gateway.script["approve"] = [lost_before]
+    house.payments.approve(house.caller(), txn, "pg-token-1")
+    house.work(10)
+    house.gateway.script["look_up"] = [LOST] * 1_000
+    house.work(3_700, step=50)
+    house.gateway.script["look_up"] = []
+    house.work(400)
+    charge = house.gateway.books[house.get(txn)["provider_ref"]]
+    charge.captured += 1
+    truth = house.gateway.truth(charge.reference)
+    house.payments.settlement.apply_evidence(txn, None, truth, "return")
+    charge.captured -= 1
+    resolve(house.payments, txn, "the gateway corrected itself", "operator:test")
+    return txn
+
+
+def test_a_book_with_every_kind_of_entry_verifies(house: House) -> None:
+    txn = reviewed(house)
+    found = [(e["kind"], e["event"]) for e in house.entries(txn) if e["kind"] != "transition"]
+    assert {kind for kind, _ in found} == {"evidence", "note"}
+    assert {"review_opened", "review_closed"} <= {event for _, event in found}
+    assert findings(dump(house.store)) == []
 
 
 @pytest.mark.parametrize("state", list(BUILD))
@@ -447,6 +475,7 @@ def test_both_verifiers_find_the_same_bad_entry(
     house: House, tmp_path: Path, tamper: Callable[[Dict, Dict, random.Random], None]
 ) -> None:
     eventful(house)
+    reviewed(house)
     BUILD["refunding"](house)
     honest = dump(house.store)
     store = copied(house, tmp_path / "copy.db")

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from providers.bounded import RESOLVERS
 from providers.http import CONNECT_TRIES, MAX_BODY, Answer, GatewayHttp, Lost
 
 KEY = "DEV" + "CANARY7890" * 3 + "ABCDEFG"
@@ -145,11 +146,23 @@ def test_a_stuck_name_lookup_has_the_deadline_and_sends_nothing(peer, scripts, g
     assert there.connections == 0
 
 
-def test_no_thread_outlives_its_call(peer, scripts, gateway_http):
-    there, http = peer(scripts.hangs_up(HEAD)), gateway_http()
-    post(http, there.url)
-    ours = [thread for thread in threading.enumerate() if thread.name.startswith("strada")]
-    assert ours == []
+def test_stuck_name_lookups_hold_a_bounded_number_of_threads(gateway_http):
+    stuck = threading.Event()
+    http = gateway_http(resolve=lambda *_, **__: stuck.wait(5) and [])
+    with ThreadPoolExecutor(4) as threads:
+        replies = list(threads.map(lambda _: post(http, "https://slow.test/", 0.1), range(4)))
+    held = [thread for thread in threading.enumerate() if thread.name.startswith("strada-resolve")]
+    stuck.set()
+    assert {reply.kind for reply in replies} == {"not_sent"}
+    assert 0 < len(held) <= RESOLVERS
+
+
+def test_a_dripping_peer_leaves_no_thread_behind(gateway_http, peer, scripts):
+    there, http = peer(scripts.drips(HEAD, b"X: 1\r\n")), gateway_http()
+    before = {thread.name for thread in threading.enumerate()}
+    post(http, there.url, 0.1)
+    after = {thread.name for thread in threading.enumerate()} - before
+    assert not any(name.startswith("strada") for name in after)
 
 
 def test_without_time_nothing_is_sent(peer, scripts, gateway_http):
@@ -236,15 +249,14 @@ def test_a_pooled_connection_known_to_be_closed_is_replaced(peer, scripts, gatew
         (HEAD + b'Content-Length: 99\r\n\r\n{"a": 1}', "unavailable"),
         (HEAD + b'Transfer-Encoding: chunked\r\n\r\n8\r\n{"a": 1}\r\n', "unavailable"),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{", "unavailable"),
-        (HEAD + b"X-Half: ", "unavailable"),
         (b"", "unavailable"),
-        (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", "surprise"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", "unavailable"),
         (b"220 mail.example ESMTP\r\n", "surprise"),
         (b"\x16\x03\x01\x00\x01\x01\r\n", "surprise"),
         (HEAD + b"X-Many: 1\r\n" * 200 + b"\r\n", "surprise"),
         (HEAD + b"X-Long: " + b"a" * 70_000 + b"\r\n\r\n", "surprise"),
     ],
-    ids="length chunks chunk header nothing size mail tls headers line".split(),
+    ids="length chunks chunk nothing size mail tls headers line".split(),
 )
 def test_half_an_answer_or_none_is_unknown(peer, scripts, gateway_http, raw, kind):
     there = peer(scripts.hangs_up(raw))
@@ -311,6 +323,11 @@ def test_json_that_readers_could_read_differently_is_a_surprise(peer, scripts, g
 @pytest.mark.parametrize("body", ["{}".encode("utf-16"), b"\xef\xbb\xbf{}", b'{"a": "\xff"}'])
 def test_json_in_another_encoding_is_no_json(peer, scripts, gateway_http, body):
     assert post(gateway_http(), peer(scripts.says(scripts.http(body))).url).body is None
+
+
+def test_half_a_header_is_no_json(peer, scripts, gateway_http):
+    there = peer(scripts.hangs_up(HEAD + b'Content-Type: application/json\r\nX-Half: {"a'))
+    assert post(gateway_http(), there.url).body is None
 
 
 # What a client of the web would do, and this one does not.

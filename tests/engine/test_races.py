@@ -1,0 +1,143 @@
+"""Many at once on one payment: one wins, the others are told the truth, the gateway moves once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from engine.errors import EngineError
+from house import House
+
+ROUNDS = 8
+
+
+def _together(house: House, calls: list[Callable[[], Any]]) -> list[str]:
+    """Run calls at the same moment; the code that each was answered with."""
+    gate = threading.Barrier(len(calls))
+    codes: list[str] = []
+
+    def run(call: Callable[[], Any]) -> None:
+        gate.wait(10)
+        try:
+            codes.append(call().code)
+        except EngineError as error:
+            codes.append(error.code)
+        except Exception as error:
+            codes.append(f"surprise: {error!r}")
+        finally:
+            house.store.close()
+
+    threads = [threading.Thread(target=run, args=(call,)) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    return codes
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_approve_cancel_and_fail_at_once_have_one_winner(house: House, number: int) -> None:
+    txn = house.ready()
+    calls: list[Callable[[], Any]] = [
+        lambda: house.payments.approve(house.caller(), txn, "pg-token-1"),
+        lambda: house.payments.fire(house.caller(), txn, "cancel", None),
+        lambda: house.payments.fire(house.caller(), txn, "fail", None),
+        lambda: house.payments.approve(house.caller(), txn, "pg-token-1"),
+    ]
+    codes = _together(house, calls)
+    assert set(codes) <= {"ok", "illegal_transition", "operation_in_flight"}
+    assert codes.count("ok") == 1
+    charged = house.gateway.captured > 0
+    assert charged == (house.status(txn) == "approved")
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_the_same_key_many_times_has_one_effect_and_one_answer(house: House, number: int) -> None:
+    txn = house.approved()
+
+    def refund() -> Any:
+        return house.payments.refund(house.caller("key-0001"), txn, 3_000)
+
+    codes = _together(house, [refund] * 16)
+    assert set(codes) <= {"ok", "unknown", "idempotency_in_flight"}
+    assert house.gateway.refunded == 3_000
+    assert house.payments.refund(house.caller("key-0001"), txn, 3_000).replayed
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_partial_refunds_never_exceed_what_was_captured(house: House, number: int) -> None:
+    txn = house.approved()
+
+    def refund(amount: int | None) -> Callable[[], Any]:
+        def call() -> Any:
+            while True:
+                try:
+                    return house.payments.refund(house.caller(), txn, amount)
+                except EngineError as error:
+                    if error.code != "operation_in_flight":
+                        raise
+
+        return call
+
+    codes = _together(house, [*(refund(1_000) for _ in range(15)), refund(None)])
+    assert not [code for code in codes if code.startswith("surprise")]
+    assert house.gateway.refunded == house.get(txn)["refunded_amount"] == 12_000
+    assert house.status(txn) == "refunded"
+
+
+def test_creating_one_order_many_times_at_once_makes_one(house: House) -> None:
+    order = house.order()
+    codes = _together(house, [lambda: house.payments.create(house.caller(), order)] * 12)
+    assert sorted(codes) == ["created"] + ["order_in_progress"] * 11
+
+
+def test_an_if_match_storm_has_one_winner(house: House) -> None:
+    txn = house.create()
+    call = house.caller(if_match=1)
+    codes = _together(house, [lambda: house.payments.fire(call, txn, "cancel", None)] * 12)
+    assert sorted(codes) == ["ok"] + ["version_mismatch"] * 11
+
+
+def test_a_return_reloaded_many_times_at_once_charges_once(house: House) -> None:
+    txn = house.ready()
+    token = house.tokens[0]
+
+    class Row:
+        code = "ok"
+
+    def hit() -> Any:
+        house.returns.hit(token, "approved", "pg-token-1", "req_1")
+        return Row
+
+    assert set(_together(house, [hit] * 12)) == {"ok"}
+    assert (house.gateway.captured, house.status(txn)) == (12_000, "approved")
+    assert house.gateway.calls.count("approve") == 1
+
+
+def test_two_workers_and_a_live_answer_settle_once(house: House) -> None:
+    txn = house.ready()
+
+    def slow(honest: Callable[[], Any]) -> Any:
+        outcome = honest()
+        house.time.advance(20)
+        _together(house, [_worked(house), _worked(house)])
+        return outcome
+
+    house.gateway.script["approve"] = [slow]
+    house.payments.approve(house.caller(), txn, "pg-token-1")
+    assert house.status(txn) == "approved"
+    assert house.events(txn).count("approval_confirmed") == 1
+
+
+def _worked(house: House) -> Callable[[], Any]:
+    class Done:
+        code = "ok"
+
+    def run() -> Any:
+        house.worker.run_once()
+        return Done
+
+    return run

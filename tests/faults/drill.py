@@ -1,0 +1,125 @@
+"""The drill: plant one known bug at a time in a copy of the tree, and see a test go red for each.
+
+    python tests/faults/drill.py            all of them
+    python tests/faults/drill.py money      those whose name contains a word
+
+A test that stays green when its defence is gone proves nothing; this is how we know that ours do.
+Exit 0 when every bug was caught, 1 when one was missed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = ("engine", "providers", "web", "tests", "setup.cfg", "pyproject.toml", "README.md")
+LONGEST_S = 240
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """A defence taken out: `old` becomes `new` in `file`, and one of `tests` must go red."""
+
+    name: str
+    promise: str
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+_PAYMENTS = "tests/engine/test_payments.py"
+_API = "tests/web/test_api.py"
+BUGS = (
+    Bug("drop IMMEDIATE", "P13", "engine/store.py", 'self.db.atomic("IMMEDIATE")', "self.db.atomic()", "tests/engine/test_store.py"),
+    Bug("drop the compare-and-swap", "P2 P13", "engine/fire.py", "AND head_seq = ?\",\n            (\n                *(getattr", "AND ? > 0\",\n            (\n                *(getattr", "tests/engine/test_races.py"),
+    Bug("synchronous=NORMAL", "P5", "engine/dialect.py", '"synchronous": 2', '"synchronous": 1', "tests/engine/test_store.py"),
+    Bug("failed on timeout", "P2", "engine/evidence.py", "        case Unknown():\n            return _unknown(outcome)\n        case _:\n            return Verdict(next=\"wait\", said=\"surprise\")", "        case Unknown():\n            return _declined(op, 'timeout', '', '')\n        case _:\n            return Verdict(next=\"wait\", said=\"surprise\")", _PAYMENTS),
+    Bug("believe a negative look-up early", "P2", "engine/evidence.py", "return op is not None and self.now < max(op.call_deadline, op.settle_after)", "return False", _PAYMENTS),
+    Bug("skip the amount check", "P3", "engine/evidence.py", "        and truth.captured == folded.amount\n", "", _PAYMENTS + " tests/engine/test_review.py tests/engine/test_chart.py"),
+    Bug("skip the captured guard", "P3", "engine/guards.py", "given.captured == facts.amount", "True", "tests/engine/test_chart.py"),
+    Bug("log after commit", "P6 P7", "engine/fire.py", "        for entry in appended:\n            self.append(entry, personal)\n            personal = None\n", "", _PAYMENTS),
+    Bug("follow redirects", "T17", "providers/http.py", "@@redirects", "@@redirects", "tests/providers/test_http.py"),
+    Bug("increment instead of set", "P1", "engine/fold.py", "after.refunded_amount, after.refunded_tax_free, after.refunded_vat = totals", "after.refunded_amount += totals[0]", _PAYMENTS),
+    Bug("refund without sum", "P1", "engine/guards.py", "0 < given.amount <= facts.captured - facts.refunded", "0 < given.amount <= facts.captured", "tests/engine/test_chart.py"),
+    Bug("no canary", "P11", "engine/worker.py", "        return sum(self._look_at(op) for op in (*self._canaries(), *due))", "        return sum(self._look_at(op) for op in due)", _PAYMENTS),
+    Bug("send a lost approve again at once", "P2", "engine/evidence.py", "    if _names(truth.actions, op.id) or truth.refunded_total == op.expected_total:\n        return _refund_totals(case, op, truth)\n", "", _PAYMENTS),
+    Bug("forget the key", "P10", "engine/idempotency.py", "        if caller.key_mac is None:\n            return None\n        row", "        return None\n        row", _PAYMENTS + " " + _API),
+    Bug("key does not cover the body", "P10", "engine/idempotency.py", "if not same(bytes(row[\"fingerprint\"]), caller.fingerprint):", "if False:", _API),
+    Bug("no answer for the key from the worker", "P10", "engine/settlement.py", "                    self._fill_key(op, self._final_answer(row[\"id\"], op, verdict))", "                    pass", _PAYMENTS),
+    Bug("merchants see each other", "P14", "engine/fire.py", "if row is None or (merchant is not None and row[\"merchant\"] != merchant):", "if row is None:", _API),
+    Bug("any client secret for any payment", "P14", "web/auth.py", "if self.is_client and self.transaction != transaction:", "if False:", _API),
+    Bug("log can be edited", "P9", "engine/dialect.py", "CREATE TRIGGER entries_never_updated BEFORE UPDATE ON entries\nBEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;\n", "", "tests/engine/test_verify.py"),
+    Bug("log can be replaced", "P9", "engine/dialect.py", "WHEN NEW.seq <> 1 + COALESCE", "WHEN NEW.seq > 1 + COALESCE", "tests/engine/test_verify.py"),
+    Bug("chain not checked", "P9", "engine/verify.py", "if fields[\"prev_hash\"] != head:", "if False:", "tests/engine/test_readme_verifier.py tests/engine/test_verify.py"),
+    Bug("legality not checked", "P8", "engine/verify.py", "if edge not in edges:", "if False:", "tests/engine/test_verify.py"),
+    Bug("rows not compared", "P7", "engine/verify.py", "return _compare_row(store, last) or", "return", "tests/engine/test_verify.py"),
+    Bug("events beyond the chart", "P8", "web/api.py", "if event not in chart.EVENT_OF_HTTP:", "if event not in chart.EVENTS:", _API),
+    Bug("act on prefetch", "T5", "web/pages.py", 'if request.method == "HEAD" or is_prefetch(request.headers):', "if False:", "tests/web/test_pages.py"),
+    Bug("take a repeated pg_token", "T22", "web/pages.py", "if len(given) > 1 or", "if", "tests/web/test_pages.py"),
+    Bug("any return URL", "T1", "web/api.py", "            checked[field] = check_return_url(", "            checked[field] = (lambda url, **_: url)(", _API),
+    Bug("bind whatever is reported", "P3", "engine/reports.py", "if truth is None or not _is_of(row, truth):", "if truth is None:", "tests/engine/test_reports.py"),
+    Bug("cancel without asking", "P2", "engine/returns.py", "        elif isinstance(truth, NotCharged | Closed | NotFound):", "        else:", _PAYMENTS),
+    Bug("several payments an order", "P2", "engine/orders.py", '"order_slot": order.order_id,', '"order_slot": None,', _PAYMENTS),
+    Bug("keep the credential", "P18", "engine/operations.py", "state = ?, credential = NULL, settled_at = ?", "state = ?, settled_at = ?", _PAYMENTS),
+    Bug("accept truthy amounts", "P15", "web/schemas.py", "@@strict", "@@strict", _API),
+    Bug("call the gateway after a failed intent", "P16", "engine/store.py", "                raise\n\n    @property", "                return\n\n    @property", "tests/engine/test_store.py"),
+    Bug("order by the wall clock", "P19", "engine/fire.py", "max(self.clock.now_us(), folded.last_at + 1),\n                \"chart\"", "self.clock.now_us(),\n                \"chart\"", _PAYMENTS),
+)
+
+
+def main() -> int:
+    """Run the drill; prints a table."""
+    wanted = sys.argv[1] if len(sys.argv) > 1 else ""
+    chosen = [bug for bug in BUGS if wanted in bug.name]
+    missed = 0
+    for bug in chosen:
+        begun = time.monotonic()
+        said = _plant(bug)
+        missed += said.startswith("MISSED")
+        print(f"{bug.promise:<8} {bug.name:<40} {said}  ({time.monotonic() - begun:.0f} s)", flush=True)
+    print(f"{len(chosen) - missed} of {len(chosen)} caught")
+    return 1 if missed else 0
+
+
+def _plant(bug: Bug) -> str:
+    with tempfile.TemporaryDirectory(prefix="strada-drill-") as folder:
+        copy = Path(folder)
+        for part in PARTS:
+            source = ROOT / part
+            if source.is_dir():
+                shutil.copytree(source, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+            elif source.exists():
+                shutil.copy(source, copy / part)
+        target = copy / bug.file
+        text = target.read_text("utf-8")
+        if text.count(bug.old) < 1:
+            return "MISSED: the defence is not where the drill looks for it"
+        target.write_text(text.replace(bug.old, bug.new), "utf-8")
+        return _first_red(copy, bug.tests.split())
+
+
+def _first_red(copy: Path, tests: list[str]) -> str:
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", *tests]
+    environment = dict(os.environ, PYTHONPATH=str(copy), PYTHONDONTWRITEBYTECODE="1")
+    try:
+        done = subprocess.run(
+            command, cwd=copy, env=environment, capture_output=True, text=True, timeout=LONGEST_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return "caught: the tests no longer end"
+    for line in done.stdout.splitlines():
+        if line.startswith(("FAILED", "ERROR")):
+            return f"caught: {line.split(' - ')[0].rpartition('::')[2] or line}"
+    return "MISSED: every test stayed green" if done.returncode == 0 else "caught: at import"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
