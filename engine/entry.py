@@ -208,13 +208,14 @@ def seal(fields: Mapping[str, Any]) -> Entry:
 
 def check(fields: Mapping[str, Any]) -> None:
     """Hold an entry against the format: keys, types, and the schema of its `data`."""
-    if tuple(sorted(fields)) != tuple(sorted(KEYS)) or fields["v"] != FORMAT:
+    if fields.keys() != set(KEYS) or type(fields["v"]) is not int or fields["v"] != FORMAT:
         raise MalformedEntry("an entry has exactly the keys of version 1")
     well_typed = (
         _is_name(fields["stream"])
         and _is_int(fields["seq"])
         and fields["seq"] >= 1
         and fields["kind"] in KINDS
+        and _is_name(fields["event"])
         and _is_null_or_name(fields["source"])
         and _is_null_or_name(fields["target"])
         and isinstance(fields["actor"], str)
@@ -227,6 +228,8 @@ def check(fields: Mapping[str, Any]) -> None:
     )
     if not well_typed:
         raise MalformedEntry("a field has the wrong type")
+    if fields["stream"] == BOOK and (fields["source"], fields["target"]) != (None, None):
+        raise MalformedEntry("the book has no states")
     _check_data(fields, _schema_of(fields))
 
 

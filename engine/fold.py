@@ -186,6 +186,8 @@ def _transition(after: Folded, fields: Mapping[str, Any]) -> None:
         _give_back(after, event, data)
     elif event == "complete":
         after.completed_at = at
+    elif event == "expire" and data["expires_at"] != after.expires_at:
+        raise Broken(f"expires_at {after.expires_at}")
     elif event == "approval_declined":
         after.failure_code = data["code"]
     _settle_intent(after, event, data)

@@ -5,7 +5,7 @@ It refuses to change what the log says about money: only evidence does that.
 
 from __future__ import annotations
 
-from engine.errors import Conflict
+from engine.errors import Conflict, GatewayTrouble
 from engine.fire import Caller, Draft, LostRace, commit_to, folded_of
 from engine.payments import Payments
 from engine.provider import Unknown
@@ -17,16 +17,17 @@ TRIES = 3
 def resolve(payments: Payments, transaction: str, reason: str, actor: str) -> Row:
     """Look the payment up, apply what the gateway says, and close its review with a reason.
 
-    Raises Conflict `illegal_transition` when nothing is under review, or when what caused it still
-    stands: an open operation, or an unwanted charge.
+    Raises GatewayTrouble when the gateway does not answer, and Conflict `illegal_transition` when
+    nothing is under review or what caused it still stands: an open operation, an unwanted charge.
     """
     row = payments.ledger.load(transaction)
     sha256: str | None = None
     if row["provider_ref"] is not None:
         truth = payments.gateways.look_up(row, row["intent_op"])
-        if not isinstance(truth, Unknown):
-            payments.settlement.apply_evidence(transaction, row["intent_op"], truth, "operator")
-            sha256 = truth.evidence_sha256
+        if isinstance(truth, Unknown):
+            raise GatewayTrouble("gateway_unavailable", retry_after=5)
+        payments.settlement.apply_evidence(transaction, row["intent_op"], truth, "operator")
+        sha256 = truth.evidence_sha256
     personal = commit_to({"reason": reason})
     data: dict[str, object] = {"commitments": personal.commitments}
     if sha256 is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine import chart
-from engine.entry import Entry
+from engine.entry import Entry, MalformedEntry
 from engine.errors import StorageTrouble
 from engine.evidence import Case, Verdict, weigh
 from engine.fire import GATEWAY, WORKER, Caller, Draft, Ledger, LostRace, folded_of
@@ -65,7 +65,9 @@ class Settlement:
             try:
                 if verdict.said == "charged_while_open":
                     op_id = self._adopt(row)
-                    continue
+                    if op_id is not None:
+                        continue
+                    verdict = Verdict(evidence="contradicts", said="contradicts")
                 self._commit(row, op, verdict, outcome, channel)
             except LostRace:
                 self._clock.sleep(_BETWEEN_TRIES_S)
@@ -97,7 +99,11 @@ class Settlement:
         )
 
     def _adopt(self, row: Row) -> str | None:
-        """Open an approve intent for a charge found on a `ready` payment that nobody asked for."""
+        """Open an approve intent for a charge found on a `ready` payment that nobody asked for.
+
+        None when the chart allows no further attempt: the charge is then reviewed, and refunded as
+        unwanted once the payment has closed.
+        """
         folded = folded_of(row)
         op = self._operations.new_id("approve")
         whole = Tax(row["amount"], row["tax_free_amount"], row["vat_amount"])
@@ -110,7 +116,7 @@ class Settlement:
         }
         entry = self.ledger.transition(folded, "approve", data, WORKER)
         if not isinstance(entry, Entry):
-            raise LostRace
+            return None
         with self._store.write():
             self.ledger.advance(folded, [entry])
             self._operations.open(op, "approve", row, whole, whole.amount, 0, WORKER, sends=0)
@@ -151,7 +157,7 @@ class Settlement:
                     raise Broken(f"{event} is not legal in {reached.status}")
                 reached = apply(reached, entry)
                 entries.append(entry)
-        except Broken:
+        except (Broken, MalformedEntry):
             verdict = Verdict(evidence="contradicts", next="wait", said="contradicts")
             entries = []
         if verdict.note is not None:

@@ -19,7 +19,12 @@ from engine.fold import COLUMNS, Broken, Folded, apply, begin, given_of
 from engine.guards import GUARDS
 from engine.store import Store
 
-_SELECT = "SELECT stream, seq, kind, event, occurred_at, hash, entry FROM entries"
+_SELECT = (
+    "SELECT CAST(stream AS BLOB), seq, CAST(kind AS BLOB), CAST(event AS BLOB), occurred_at, "
+    "CAST(hash AS BLOB), CAST(entry AS BLOB) FROM entries"
+)
+"""Text is read as bytes: what is not UTF-8 any more is a finding, not a failure."""
+URL_FIELDS = ("return_url", "approval_url", "cancel_url", "fail_url")
 _COPIES = ("stream", "seq", "kind", "event", "occurred_at")
 
 
@@ -59,7 +64,8 @@ def verify(store: Store, progress: Callable[[int], None] | None = None) -> Repor
     findings: list[Finding] = []
     entries = streams = 0
     rows = store.iterate(f"{_SELECT} ORDER BY stream, seq")
-    for stream, group in groupby(rows, key=lambda row: row[0]):
+    for raw_stream, group in groupby(rows, key=lambda row: row[0]):
+        stream = _text(raw_stream)
         streams += 1
         held = list(group)
         entries += len(held)
@@ -69,6 +75,7 @@ def verify(store: Store, progress: Callable[[int], None] | None = None) -> Repor
         if progress is not None:
             progress(len(held))
     findings.extend(_rows_without_log(store))
+    findings.extend(_personal_without_log(store))
     return Report(entries, streams, tuple(findings))
 
 
@@ -87,9 +94,8 @@ def _verify_stream(store: Store, stream: str, rows: list[tuple[Any, ...]]) -> Fi
             last = step.after
     except (Broken, MalformedEntry) as error:
         return Finding(stream, rows[seq][1], str(error))
-    if last is None:
-        return None
-    return _compare_row(store, last) or _compare_personal(store, stream, rows)
+    found = _compare_row(store, last) if last is not None else None
+    return found or _compare_personal(store, stream, rows)
 
 
 def _steps(stream: str, rows: list[tuple[Any, ...]]) -> Iterator[Step]:
@@ -104,28 +110,28 @@ def _steps(stream: str, rows: list[tuple[Any, ...]]) -> Iterator[Step]:
             raise Broken(f"prev_hash {head}, the hash of the entry before")
         if fields["occurred_at"] <= at:
             raise Broken(f"a time after {at}, the entry before")
+        _legal(folded, fields)
         if stream != BOOK:
-            _legal(folded, fields)
             folded = begin(entry) if folded is None else apply(folded, entry)
         head, seq, at = entry.hash, seq + 1, fields["occurred_at"]
         yield Step(entry, folded)
 
 
 def _read(row: tuple[Any, ...]) -> Entry:
-    raw = row[6].encode("utf-8")
+    raw: bytes = row[6]
     digest = hash_of(raw)
-    if digest != row[5]:
+    if digest.encode() != row[5]:
         raise Broken(f"hash {digest}, computed from the stored bytes")
     try:
         fields = json.loads(raw)
         exact = canonical(fields) == raw
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Broken("an entry that is canonical JSON") from error
     if not isinstance(fields, dict) or not exact:
         raise Broken("an entry that is canonical JSON")
     check(fields)
     for name, copy in zip(_COPIES, row, strict=False):
-        if fields[name] != copy:
+        if fields[name] != (_text(copy) if isinstance(copy, bytes) else copy):
             raise Broken(f"column {name} to repeat the entry's {name}")
     return Entry(fields, raw, digest)
 
@@ -163,10 +169,46 @@ def _compare_personal(store: Store, stream: str, rows: list[tuple[Any, ...]]) ->
         if not 1 <= kept["seq"] <= len(rows):
             return Finding(stream, kept["seq"], "an entry that commits to these personal values")
         held = json.loads(rows[kept["seq"] - 1][6])["data"].get("commitments", {})
-        for name, (salt, value) in json.loads(kept["fields"]).items():
-            if held.get(name) != commitment(name, bytes.fromhex(salt), value):
-                return Finding(stream, kept["seq"], f"the {name} that the entry commits to")
+        values = _opened(kept["fields"], held)
+        if values is None:
+            return Finding(stream, kept["seq"], "the personal values that the entry commits to")
+        if kept["seq"] == 1 and (odd := _copied_wrong(store, stream, values)):
+            return Finding(stream, 1, f"row.{odd} to be the value that create commits to")
     return None
+
+
+def _opened(text: str, held: Mapping[str, str]) -> dict[str, str] | None:
+    """Personal values, when each one opens its commitment."""
+    try:
+        kept = json.loads(text)
+        opened = {
+            name: commitment(name, bytes.fromhex(salt), value)
+            for name, (salt, value) in kept.items()
+        }
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return None
+    return {name: kept[name][1] for name in kept} if opened == dict(held) else None
+
+
+def _copied_wrong(store: Store, stream: str, values: Mapping[str, str]) -> str | None:
+    """The first column of the row that differs from the committed value it is a copy of."""
+    row = store.row("SELECT * FROM transactions WHERE id = ?", (stream,))
+    if row is None:
+        return None
+    copies = {name: row[name] for name in ("customer_id", "item_name", "order_id")}
+    copies |= {"metadata": None if row["metadata"] == "{}" else row["metadata"]}
+    try:
+        copies |= dict.fromkeys(URL_FIELDS) | json.loads(row["urls"])
+    except (ValueError, TypeError):
+        return "urls"
+    for name, copy in copies.items():
+        if copy != values.get(name):
+            return name
+    return None
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "backslashreplace")
 
 
 def _rows_without_log(store: Store) -> Iterator[Finding]:
@@ -176,3 +218,12 @@ def _rows_without_log(store: Store) -> Iterator[Finding]:
     )
     for (transaction,) in orphans:
         yield Finding(transaction, 1, "a log for this transaction")
+
+
+def _personal_without_log(store: Store) -> Iterator[Finding]:
+    orphans = store.iterate(
+        "SELECT stream, seq FROM personal p WHERE NOT EXISTS "
+        "(SELECT 1 FROM entries e WHERE e.stream = p.stream)"
+    )
+    for stream, seq in orphans:
+        yield Finding(stream, seq, "an entry that commits to these personal values")

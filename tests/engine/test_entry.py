@@ -87,8 +87,11 @@ def test_a_commitment_is_the_documented_one() -> None:
         },
         {"stream": "book"},
         {"extra": 1},
+        {"v": True},
+        {"event": []},
+        {"stream": "book", "kind": "note", "event": "chart_adopted", "data": {"chart": "x"}},
     ],
 )
 def test_what_the_format_does_not_know_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(MalformedEntry):
-        seal(FIELDS | change)
+        seal({**FIELDS, **change})

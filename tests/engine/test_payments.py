@@ -370,3 +370,25 @@ def test_tax_free_parts_must_be_named_while_any_is_left(house: House) -> None:
     house.payments.refund(house.caller(), txn, None)
     charge = house.gateway.books[house.get(txn)["provider_ref"]]
     assert (charge.tax_free, charge.vat) == (2_000, house.get(txn)["vat_amount"])
+
+
+def test_a_nonsensical_look_up_is_reviewed_not_a_crash(house: House) -> None:
+    txn = house.approved()
+    charge = house.gateway.books[house.get(txn)["provider_ref"]]
+    charge.refunded = -5
+    truth = house.gateway.truth(charge.reference)
+    house.payments.settlement.apply_evidence(txn, None, truth, "report")
+    assert house.get(txn)["needs_review"] == "contradicting_evidence"
+
+
+def test_a_charge_found_after_the_last_attempt_is_reviewed(house: House) -> None:
+    txn = house.ready()
+    house.gateway.script["approve"] = [NotTaken(b"no", "wrong_token", "-708", "")] * 5
+    for _ in range(5):
+        with pytest.raises(Conflict):
+            house.payments.approve(house.caller(), txn, "wrong")
+    house.gateway.books[house.get(txn)["provider_ref"]].captured = 12_000
+    house.returns.hit(house.tokens[0], "cancelled", None, "req_1")
+    assert house.get(txn)["needs_review"] == "contradicting_evidence"
+    house.work(1_000, step=100)
+    assert house.status(txn) == "captured_unwanted"

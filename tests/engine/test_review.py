@@ -6,7 +6,7 @@ import pytest
 from house import House, lost_after
 from states import BUILD
 
-from engine.errors import Conflict
+from engine.errors import Conflict, GatewayTrouble
 from engine.provider import Unknown
 from engine.review import resolve
 
@@ -29,7 +29,7 @@ def test_an_unknown_is_not_closed_by_hand(house: House) -> None:
     house.gateway.script["look_up"] = [Unknown(b"{}", "timeout", "")] * 1000
     house.payments.approve(house.caller(), txn, "pg-token-1")
     house.work(7_200, step=600)
-    with pytest.raises(Conflict):
+    with pytest.raises(GatewayTrouble):
         resolve(house.payments, txn, "surely paid", "operator:kim")
     house.gateway.script["look_up"] = []
     with pytest.raises(Conflict):

@@ -106,6 +106,39 @@ def test_an_altered_personal_value_breaks_its_commitment(book: Any) -> None:
     assert [found.seq for found in report.findings] == [5]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "item_name = 'gold'",
+        "customer_id = 'user-8'",
+        "order_id = 'order-9'",
+        'urls = \'{"return_url":"https://evil.example/"}\'',
+        "urls = 'x'",
+        'metadata = \'{"a":"b"}\'',
+    ],
+)
+def test_a_row_copies_what_its_log_commits_to(book: Any, change: str) -> None:
+    report = book(f"UPDATE transactions SET {change} WHERE id = :txn")
+    assert [found.seq for found in report.findings] == [1]
+
+
+@pytest.mark.parametrize("fields", ["x", "[]", '{"item_name":1}', '{"item_name":["zz","a"]}'])
+def test_odd_personal_values_are_a_finding_not_a_failure(book: Any, fields: str) -> None:
+    report = book("UPDATE personal SET fields = ? WHERE seq = 1", (fields,))
+    assert [found.seq for found in report.findings] == [1]
+
+
+def test_personal_values_of_no_entry_are_found(book: Any) -> None:
+    report = book("INSERT INTO personal VALUES ('txn_nobody', 3, '{}')")
+    assert [(found.stream, found.seq) for found in report.findings] == [("txn_nobody", 3)]
+
+
+@pytest.mark.parametrize("entry", ["CAST(x'ff' AS TEXT)", "'" + '{"a":' * 5000 + "'", "'[]'", "''"])
+def test_odd_bytes_are_a_finding_not_a_failure(book: Any, entry: str) -> None:
+    report = book(f"UPDATE entries SET entry = {entry} WHERE stream = :txn AND seq = 2")
+    assert [found.seq for found in report.findings] == [2]
+
+
 def test_an_erased_personal_value_breaks_nothing(book: Any) -> None:
     assert book("DELETE FROM personal").whole
 
