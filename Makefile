@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test check bench drill lock clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -32,6 +32,9 @@ bench: $(READY) ## measure: every tests/bench/bench_*.py in turn
 	  [ -e "$$bench" ] || { echo "no benchmarks yet"; break; }; \
 	  echo "== $$bench"; $(PY) "$$bench" $(ARGS) || exit 1; \
 	done
+
+drill: $(READY) ## plant known bugs one at a time and see a test go red for each
+	$(PY) tests/faults/drill.py $(ARGS)
 
 lock: $(READY) ## pin every dependency with its hashes (ARGS="--upgrade" for newer ones)
 	CUSTOM_COMPILE_COMMAND='make lock' $(PY) -m piptools compile --quiet --extra dev --generate-hashes \

@@ -22,7 +22,7 @@ NINETIETH_FUNCTION = 30
 """Nine functions in ten have at most this many lines."""
 LONGEST_FILE = 400
 """Lines of a file that is read in one sitting."""
-LONGER_FILES = {"engine/chart.py": 407}
+LONGER_FILES: dict[str, int] = {}
 """Files beyond LONGEST_FILE with their present lengths. They may shrink; no name may be added."""
 
 STDLIB_SQLITE: frozenset[str] = frozenset()

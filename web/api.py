@@ -38,8 +38,12 @@ def strada() -> Strada:
 
 
 def principal() -> Principal:
-    """The authenticated caller of this request; raises 401."""
-    return authenticate(strada(), bearer(request))
+    """The authenticated caller of this request; raises 401, or 429 when it calls too often."""
+    g.principal = who = authenticate(strada(), bearer(request))
+    wait_s = current_app.extensions["rate_limit"].take(who.transaction or who.actor)
+    if wait_s is not None:
+        raise Problem("rate_limited", retry_after=wait_s)
+    return who
 
 
 # ---- creating

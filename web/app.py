@@ -11,12 +11,14 @@ from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException
 
 from engine.errors import EngineError
+from web import cors
 from web.api import api
 from web.headers import api_headers, new_request_id, page_headers
 from web.health import health
 from web.history import history
 from web.pages import pages
 from web.problems import Problem, negotiate
+from web.rate_limit import RateLimit
 from web.responses import problem_of, problem_response
 from web.wiring import Strada
 
@@ -31,11 +33,13 @@ def create_app(strada: Strada, *, worker_inside: bool = False) -> Flask:
     app.config.update(
         MAX_CONTENT_LENGTH=LARGEST_BODY, WORKER_INSIDE=worker_inside, MAX_FORM_PARTS=50
     )
-    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False  # each address has one spelling, and no redirect names Host
     app.extensions["strada"] = strada
+    app.extensions["rate_limit"] = RateLimit(strada.settings.rate, strada.clock.monotonic)
     for blueprint in (api, history, pages, health):
         app.register_blueprint(blueprint)
     app.before_request(_begin)
+    cors.install(app, strada)
     app.after_request(_finish)
     app.register_error_handler(Problem, _on_problem)
     app.register_error_handler(EngineError, _on_engine_error)

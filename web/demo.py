@@ -1,4 +1,4 @@
-"""A small shop that pays through Strada: what `strada demo` serves. It is a merchant like any other.
+"""A small shop that pays through Strada: what `strada demo` serves. A merchant like any other.
 
 It talks to Strada over HTTP with its own secret key and refuses to reach into the engine.
 """

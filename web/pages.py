@@ -6,6 +6,7 @@ It refuses to act on HEAD, on a prefetch, or on anything a URL says about money.
 from __future__ import annotations
 
 import json
+import re
 
 from flask import Blueprint, Response, current_app, g, redirect, render_template, request
 
@@ -19,7 +20,8 @@ from web.wiring import Strada
 
 pages = Blueprint("pages", __name__)
 _OWN_URL = {"approved": "approval_url", "cancelled": "cancel_url", "failed": "fail_url"}
-LONGEST_TOKEN = 512
+_CREDENTIAL = re.compile(r"[!-~]{1,255}")
+"""As the body of `/approve` takes it."""
 
 
 def _strada() -> Strada:
@@ -31,7 +33,7 @@ def _strada() -> Strada:
 def come_back(token: str, leg: str) -> Response:
     """The customer's browser, back from the gateway."""
     given = request.args.getlist("pg_token")
-    if len(given) > 1 or any(not 1 <= len(text) <= LONGEST_TOKEN for text in given):
+    if len(given) > 1 or not all(map(_CREDENTIAL.fullmatch, given)):
         return _page("refused", 400)
     try:
         row = _strada().returns.find(token)

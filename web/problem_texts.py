@@ -18,6 +18,10 @@ CATALOGUE: Mapping[str, Kind] = {
 }
 
 REASONS: Mapping[tuple[str, str], Phrase] = {
+    ("invalid_header", "framing"): Phrase(
+        "The first line, the headers or the framing of the request cannot be read.",
+        "요청의 첫 줄, 헤더 또는 본문 경계를 읽을 수 없습니다.",
+    ),
     ("malformed_json", "not_utf8"): Phrase("The body is not UTF-8.", "본문이 UTF-8이 아닙니다."),
     ("malformed_json", "byte_order_mark"): Phrase(
         "The body starts with a byte order mark.", "본문이 BOM으로 시작합니다."

@@ -85,6 +85,14 @@ def parse_origin(text: str, *, development: bool) -> str:
     return origin
 
 
+def is_loopback_origin(text: str) -> bool:
+    """Whether this is an origin on this machine, spelt as a browser spells it."""
+    try:
+        return parse_origin(text, development=True) == text and _is_loopback(_host_of(text))
+    except UnsafeUrl:
+        return False
+
+
 def parse_app_scheme(text: str) -> str:
     """An app scheme to register, in lower case and without its colon: `strada-shop`."""
     scheme = text.lower() if text.isascii() else ""

@@ -18,10 +18,13 @@ from waitress.server import create_server
 from engine.dialect import exclusive
 from engine.worker import Worker
 from web.app import create_app
+from web.framing import Channel
 from web.wiring import Strada
 
 CONNECTIONS = 2000
 """Half-sent requests cost a connection each, not a thread: 200 of them must not starve the rest."""
+LONGEST_HEAD = 32 * 1024
+"""First line and headers; beyond it the answer is 400."""
 DRAIN_S = 25
 """How long SIGTERM waits for requests under way; with the rest of the exit it is under 30 s."""
 _LOG = logging.getLogger("strada.serve")
@@ -62,9 +65,11 @@ def start_worker(worker: Worker, stop: threading.Event) -> threading.Thread:
 
 def listen(app: Flask, host: str, port: int, threads: int) -> Any:
     """A waitress server bound to an address; raises Unservable when it is taken."""
+    sockets: dict[int, Any] = {}
     try:
-        return create_server(
+        server = create_server(
             app,
+            map=sockets,
             host=host,
             port=port,
             threads=threads,
@@ -72,11 +77,16 @@ def listen(app: Flask, host: str, port: int, threads: int) -> Any:
             connection_limit=CONNECTIONS,
             cleanup_interval=15,
             channel_timeout=60,
+            max_request_header_size=LONGEST_HEAD,
             max_request_body_size=1 << 20,
             clear_untrusted_proxy_headers=True,
+            asyncore_use_poll=True,  # select() dies of the 1024th connection
         )
     except OSError as error:
         raise Unservable(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    for socket in sockets.values():
+        socket.channel_class = Channel
+    return server
 
 
 def run(app: Flask, host: str, port: int, threads: int) -> None:

@@ -14,10 +14,12 @@ from urllib.parse import urlsplit
 
 from engine.store import sqlite_path
 from engine.vault import DEVELOPMENT_KEY
+from web.rate_limit import Rate, parse_rate
 
 PREFIX = "STRADA_"
 SECRET = frozenset({"secret_key", "kakaopay_secret_key"})
 DEVELOPMENT_GATEWAY_KEY = "DEV" + "0" * 37
+PRODUCTION_RATE = "100/s"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -40,6 +42,7 @@ class Settings:
     settle_after_s: float | None = None
     time_scale: float = 1.0
     threads: int = 48
+    rate_limit: str = ""
     state_dir: str = ""
     log_level: str = "INFO"
 
@@ -47,6 +50,11 @@ class Settings:
     def production(self) -> bool:
         """Whether real money moves."""
         return self.env == "production"
+
+    @property
+    def rate(self) -> Rate | None:
+        """How often a key may call; None for as often as it likes. Raises ValueError."""
+        return parse_rate(self.rate_limit or (PRODUCTION_RATE if self.production else "off"))
 
     @property
     def state_path(self) -> Path:
@@ -66,6 +74,10 @@ class Settings:
             _check_url(f"{PREFIX}{name.upper()}", getattr(self, name))
         if not 1 <= self.threads <= 1000:
             raise SettingError("STRADA_THREADS is 1 to 1000")
+        try:
+            parse_rate(self.rate_limit or "off")
+        except ValueError as error:
+            raise SettingError(f"STRADA_RATE_LIMIT: {error}") from error
         try:
             sqlite_path(self.database_url)
         except ValueError as error:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from providers.http import GatewayHttp
-from providers.kakaopay.client import KakaoPay
-
 from engine.book import adopt_chart
 from engine.clock import Clock
 from engine.fire import Ledger
@@ -20,6 +17,8 @@ from engine.returns import Returns
 from engine.store import Store
 from engine.vault import Vault
 from engine.worker import Worker
+from providers.http import GatewayHttp
+from providers.kakaopay.client import KakaoPay
 from web.links import links
 from web.settings import Settings
 

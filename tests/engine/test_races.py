@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from house import House
 
 from engine.errors import EngineError
-from house import House
 
 ROUNDS = 8
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import apsw
 import peewee
 import pytest
+from house import House
 
 from engine.book import record
 from engine.clock import Clock
@@ -15,7 +16,6 @@ from engine.dialect import exclusive, pragmas
 from engine.errors import StorageTrouble
 from engine.fire import Ledger
 from engine.store import Store, sqlite_path
-from house import House
 
 CHECKS = (
     "refunded_amount = 12001",
@@ -90,15 +90,18 @@ def test_a_full_disk_starts_nothing_at_the_gateway(house: House) -> None:
     pages = house.store.db.connection().pragma("page_count")
     house.store.db.connection().pragma("max_page_count", pages)
     with pytest.raises(StorageTrouble):
-        for _ in range(200):
-            house.create()
+        _create_many(house)
     with pytest.raises(StorageTrouble):
-        for _ in range(200):
-            house.payments.approve(house.caller(), txn, "pg-token-1")
+        house.payments.approve(house.caller(), txn, "pg-token-1")
     assert "approve" not in house.gateway.calls
     house.store.db.connection().pragma("max_page_count", pages + 10_000)
     house.payments.approve(house.caller(), txn, "pg-token-1")
     assert house.status(txn) == "approved"
+
+
+def _create_many(house: House) -> None:
+    for _ in range(300):
+        house.create()
 
 
 def test_a_step_that_fails_midway_leaves_nothing(house: House) -> None:
@@ -126,8 +129,12 @@ def test_a_strange_database_url_is_refused(url: str) -> None:
 
 
 def test_a_lock_is_held_by_one(tmp_path: Path) -> None:
-    with exclusive(tmp_path / "lock", "taken"):
-        with pytest.raises(BlockingIOError, match="taken"), exclusive(tmp_path / "lock", "taken"):
-            pass
-    with exclusive(tmp_path / "lock", "taken"):
+    lock = tmp_path / "lock"
+    with (
+        exclusive(lock, "taken"),
+        pytest.raises(BlockingIOError, match="taken"),
+        exclusive(lock, "taken"),
+    ):
         pass
+    with exclusive(lock, "taken"):
+        assert lock.exists()

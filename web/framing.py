@@ -1,0 +1,148 @@
+"""HTTP/1.1 framing over waitress, stricter where its parser is lenient; broken HTTP as problems.
+
+It refuses every message whose end two readers could see in different places, and closes the
+connection after the refusal, so that nothing that follows can pass for a request of its own:
+Content-Length beside Transfer-Encoding, a coding other than one `chunked`, folded headers, bare line
+ends in a chunk's size. What waitress says of these in plain text, with bytes of the request in it,
+becomes `invalid_header` or `body_too_large` in problem+json.
+"""
+
+from __future__ import annotations
+
+import re
+
+from waitress.buffers import OverflowableBuffer
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError, TransferEncodingNotImplemented
+from waitress.receiver import ChunkedReceiver
+from waitress.task import ErrorTask
+from waitress.utilities import BadRequest
+
+from web import problems
+from web.headers import api_headers, new_request_id
+from web.problems import Problem
+
+LONGEST_CHUNK_LINE = 256
+"""Sizes take eight digits; extensions mean nothing to us and nobody needs them."""
+
+_FIRST_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Z-]+ (?:/|https?://)[!-~]* HTTP/1\.[01]\r\n")
+_FOLDED = re.compile(rb"\r\n[ \t]")
+_CODING = re.compile(rb"(?i)\r\ntransfer-encoding:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)")
+_LENGTH = re.compile(rb"(?i)\r\ncontent-length:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)")
+_HOST = re.compile(rb"(?i)\r\nhost:")
+_DIGITS = re.compile(rb"[0-9]{1,12}")
+_CHUNK_LINE = re.compile(rb"(?P<size>[0-9A-Fa-f]{1,8})[ \t]*(?:;[\t -~]*)?")
+_TRAILER = re.compile(rb"[\t -~\x80-\xff]*")
+
+
+class Parser(HTTPRequestParser):
+    """One request off the wire."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Read the first line and the headers; raises ParsingError."""
+        if _ambiguous(header_plus):
+            raise ParsingError("ambiguous")
+        try:
+            super().parse_header(header_plus)
+        except (ValueError, TransferEncodingNotImplemented) as error:
+            raise ParsingError("unreadable") from error
+        finally:
+            self._wait_for_a_body_only()
+        if self.chunked:
+            self.body_rcv = Chunks(OverflowableBuffer(self.adj.inbuf_overflow))
+
+    def _wait_for_a_body_only(self) -> None:
+        """Else, after `100 Continue`, waitress would read the next request into this one."""
+        if self.body_rcv is None:
+            self.expect_continue = False
+
+
+def _ambiguous(head: bytes) -> bool:
+    if head == b"GET / HTTP/1.0\r\n":  # waitress' stand-in for headers that are too long
+        return False
+    if not _FIRST_LINE.match(head) or _FOLDED.search(head) or len(_HOST.findall(head)) > 1:
+        return True
+    codings, lengths = _CODING.findall(head), _LENGTH.findall(head)
+    if codings:
+        first_line = head.partition(b"\r\n")[0]
+        one = [coding.lower() for coding in codings] == [b"chunked"]
+        return not one or bool(lengths) or not first_line.endswith(b"1.1")
+    return len(lengths) > 1 or not all(map(_DIGITS.fullmatch, lengths))
+
+
+class Chunks(ChunkedReceiver):
+    """A chunked body, its lines ended by CR LF and nothing else."""
+
+    def __init__(self, buf: OverflowableBuffer) -> None:
+        super().__init__(buf)
+        self._held = b""
+        self._left = 0
+        self._expects = self._size
+
+    def received(self, s: bytes) -> int:
+        """Take what belongs to the body; returns how many bytes that was."""
+        rest, self._held = self._held + s, b""
+        while rest and not self.completed and self.error is None:
+            if self._left:
+                taken = rest[: self._left]
+                self.buf.append(taken)
+                self._left -= len(taken)
+                rest = rest[len(taken) :]
+            else:
+                rest = self._line(rest)
+        return len(s) if self.error else len(s) - len(rest)
+
+    def _line(self, rest: bytes) -> bytes:
+        line, ended, after = rest.partition(b"\r\n")
+        if len(line) > LONGEST_CHUNK_LINE:
+            self.error = BadRequest("too long")
+        elif ended:
+            self._expects(line)
+        else:
+            self._held = line
+        return after
+
+    def _size(self, line: bytes) -> None:
+        match = _CHUNK_LINE.fullmatch(line)
+        if match is None:
+            self.error = BadRequest("no size")
+            return
+        self._left = int(match["size"], 16)
+        self._expects = self._end if self._left else self._trailer
+
+    def _end(self, line: bytes) -> None:
+        self._expects = self._size
+        if line:
+            self.error = BadRequest("no end")
+
+    def _trailer(self, line: bytes) -> None:
+        self.completed = not line
+        if not _TRAILER.fullmatch(line):
+            self.error = BadRequest("no trailer")
+
+
+class Refused(ErrorTask):
+    """The answer to what could not be read as a request. The connection closes after it."""
+
+    def execute(self) -> None:
+        """Answer with a problem that repeats nothing of what came."""
+        code = {413: "body_too_large", 500: "internal_error"}.get(
+            self.request.error.code, "invalid_header"
+        )
+        problem = Problem(code, params={"reason": "framing"})
+        status, headers, body = problems.render(problem, new_request_id(), "", "en")
+        self.status = f"{status} {_PHRASES[status]}"
+        self.response_headers = list((headers | api_headers()).items())
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+
+
+_PHRASES = {400: "Bad Request", 413: "Content Too Large", 500: "Internal Server Error"}
+
+
+class Channel(HTTPChannel):
+    """A connection that reads and refuses by the rules of this module."""
+
+    parser_class = Parser
+    error_task_class = Refused
