@@ -66,7 +66,10 @@ def test_the_readme_names_every_setting_and_no_other() -> None:
 
 
 def commands(group: click.Group, prefix: str = "strada") -> Iterator[str]:
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
         if isinstance(command, click.Group):
             yield from commands(command, f"{prefix} {name}")
         else:

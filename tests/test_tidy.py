@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from web.cli import COMMANDS
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("engine", "providers", "web")
 
@@ -27,8 +29,10 @@ LONGER_FILES: dict[str, int] = {}
 
 STDLIB_SQLITE: frozenset[str] = frozenset()
 """Files that may import sqlite3: none. Beside apsw on one file it loses writes in silence."""
-STARTED_BY_NAME = frozenset({"web.__main__"})
-"""Modules that Python or a tool starts without an import; entry points are read from setup.cfg."""
+STARTED_BY_NAME = frozenset(
+    {"web.__main__", *(f"web.cli.{place.partition(':')[0]}" for place in COMMANDS.values())}
+)
+"""Modules that Python, a tool or the command line starts by name; entry points: setup.cfg."""
 
 MONEY = frozenset(
     "amount amounts balance captured krw money refundable refunded tax total vat won".split()

@@ -3,14 +3,49 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from importlib import import_module
 
 import click
 
-from web.cli import audit, demo, merchants, serving, transactions
 from web.cli.shared import Context, Fail
 
+COMMANDS: Mapping[str, str] = {
+    "demo": "demo:demo",
+    "serve": "serving:serve",
+    "worker": "serving:worker",
+    "migrate": "serving:migrate",
+    "doctor": "serving:doctor",
+    "config": "serving:config",
+    "chart": "serving:show_chart",
+    "keys": "merchants:keys",
+    "merchants": "merchants:merchants",
+    "accounts": "merchants:accounts",
+    "simulate": "simulate:simulate",
+    "transactions": "transactions:transactions",
+    "resolve": "transactions:resolve_review",
+    "audit": "audit:audit",
+}
+"""Each command and where it lives; a module is imported when its command is asked for."""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+class _Lazy(click.Group):
+    """Imports a command when it is needed: `strada serve` does not wait for the demo."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        found: click.Command = getattr(import_module(f"web.cli.{module}"), name)
+        return found
+
+
+@click.group(
+    cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="strada-payments", prog_name="strada")
 @click.pass_context
 def cli(context: click.Context) -> None:
@@ -26,11 +61,6 @@ def cli(context: click.Context) -> None:
     Exit codes: 0 fine, 1 a finding or a failure, 2 wrong usage.
     """
     context.obj = Context()
-
-
-for _module in (demo, serving, merchants, transactions, audit):
-    for _command in _module.COMMANDS:
-        cli.add_command(_command)
 
 
 def main() -> None:

@@ -107,6 +107,3 @@ def replay_log(obj: Context, transaction: str, as_json: bool) -> None:
             f"refunded {last.refunded_amount:,} of {last.amount:,} {last.currency}"
         )
     return None
-
-
-COMMANDS = (audit,)

@@ -178,6 +178,3 @@ def _walk(built: Town) -> str:
         call(f"{path}/complete")
         call(f"{path}/refund", {"amount": 3_000, "reason": "하나가 부서졌어요"})
     return str(made["id"])
-
-
-COMMANDS = (demo,)

@@ -149,6 +149,3 @@ def list_accounts(obj: Context, as_json: bool) -> None:
     """List merchants' own accounts, without their secrets."""
     found = obj.strada.merchants.accounts()
     return show_json(found) if as_json else show_table(("merchant", "provider", "account"), found)
-
-
-COMMANDS = (keys, merchants, accounts)

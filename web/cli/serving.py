@@ -1,12 +1,10 @@
-"""`strada migrate`, `serve`, `worker`, `simulate`, `doctor`, `config`: running an installation."""
+"""`strada migrate`, `serve`, `worker`, `doctor`, `config`: running an installation."""
 
 from __future__ import annotations
 
 import logging
 import signal
 import threading
-from pathlib import Path
-from typing import Any
 
 import click
 
@@ -14,13 +12,12 @@ from engine import chart
 from engine.dialect import OLDEST_SQLITE, pragmas, sqlite_version
 from engine.errors import EngineError
 from engine.vault import DEVELOPMENT_KEY
-from providers.kakaopay import simulator
 from web import wiring
 from web.cli.shared import Context, Fail, failing, show_json, show_table, with_json
 from web.redaction import configure_logging
 from web.server import Unservable
 from web.server import serve as serve_http
-from web.settings import LOOPBACK, describe
+from web.settings import describe
 
 
 @click.command()
@@ -85,50 +82,6 @@ def worker(obj: Context, once: bool, as_json: bool) -> None:
     logging.getLogger("strada.worker").info("working on %s", obj.strada.store.path)
     janitor.run(stop)
     return None
-
-
-@click.group()
-def simulate() -> None:
-    """Run a gateway's simulator, wire-compatible with the real one."""
-
-
-@simulate.command("kakaopay")
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=9000, show_default=True, type=click.IntRange(0, 65535))
-@click.option("--ledger", default="kakaopay-ledger.jsonl", show_default=True, type=Path)
-@click.option("--secret-key", default=None, help="Accept only this key (else any DEV… key).")
-@click.option("--cid", default="TC0ONETIME", show_default=True)
-@click.pass_obj
-@failing
-def simulate_kakaopay(
-    obj: Context, host: str, port: int, ledger: Path, secret_key: str | None, cid: str
-) -> None:
-    """Speak KakaoPay's protocol and write what really happens to money to a ledger (JSON lines).
-
-    \b
-    Example:
-      strada simulate kakaopay --port 9000 --ledger ledger.jsonl
-      STRADA_KAKAOPAY_BASE_URL=http://127.0.0.1:9000 strada serve
-    """
-    if host not in LOOPBACK:
-        raise Fail("a simulator listens on a loopback address only", 2)
-    keys = {secret_key: cid} if secret_key else None
-    scale = obj.settings.time_scale
-    app = simulator.create_app(ledger=ledger, secret_keys=keys, time_scale=scale)
-    try:
-        server = simulator.serve(app, host, port)
-    except (OSError, SystemExit) as error:
-        raise Fail(f"cannot listen on {host}:{port}") from error
-    signal.signal(signal.SIGTERM, _stop)
-    click.echo(f"KakaoPay simulator on http://{host}:{server.port}, ledger {ledger}")
-    try:
-        server.serve_forever(0.05)
-    except (KeyboardInterrupt, SystemExit):
-        return
-
-
-def _stop(number: int, frame: Any) -> None:
-    raise SystemExit(0)
 
 
 @click.command()
@@ -201,6 +154,3 @@ def show_chart(kind: str) -> None:
         return show_json(chart.document() | {"version": chart.VERSION})
     click.echo(chart.markdown() if kind == "md" else chart.mermaid(), nl=False)
     return None
-
-
-COMMANDS = (migrate, serve, worker, simulate, doctor, config, show_chart)

@@ -98,6 +98,3 @@ def resolve_review(obj: Context, transaction: str, reason: str, as_json: bool) -
         return show_json(resource)
     click.echo(f"{resource['id']}  {resource['status']}  review closed")
     return None
-
-
-COMMANDS = (transactions, resolve_review)
