@@ -139,6 +139,19 @@ def test_odd_bytes_are_a_finding_not_a_failure(book: Any, entry: str) -> None:
     assert [found.seq for found in report.findings] == [2]
 
 
+@pytest.mark.parametrize("seq", range(1, 6))
+def test_an_entry_rewritten_with_a_right_hash_breaks_the_next(
+    house: House, book: Any, seq: int
+) -> None:
+    row = house.store.rows("SELECT stream, entry FROM entries WHERE seq = ?", (seq,))[-1]
+    forged = canonical(json.loads(row["entry"]) | {"actor": "operator:mallory"})
+    report = book(
+        f"UPDATE entries SET entry = ?, hash = ? WHERE stream = :txn AND seq = {seq}",
+        (forged.decode(), hash_of(forged)),
+    )
+    assert [found.seq for found in report.findings] == [seq + 1]
+
+
 def test_an_erased_personal_value_breaks_nothing(book: Any) -> None:
     assert book("DELETE FROM personal").whole
 
