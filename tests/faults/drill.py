@@ -210,8 +210,8 @@ BUGS = (
         "rows not compared",
         "P7",
         "engine/verify.py",
-        "return _compare_row(store, last) or",
-        "return",
+        "found = _compare_row(store, last) if last is not None else None",
+        "found = None",
         "tests/engine/test_verify.py",
     ),
     Bug(
