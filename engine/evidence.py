@@ -31,6 +31,9 @@ from engine.provider import (
 MAX_RESENDS = 3
 """How often the worker sends one operation again, each time after a look-up."""
 
+PENDING = "pending"
+"""A gateway's word for: I have your request, my answer comes later."""
+
 Next = Literal["settled", "wait", "wait_pending", "look", "resend"]
 
 
@@ -55,6 +58,11 @@ class Operation:
     def is_open(self) -> bool:
         """Whether its outcome is still looked for."""
         return self.state == "open"
+
+    def said(self, prefix: str) -> str:
+        """The code of the gateway's last word when it began with `prefix`, else nothing."""
+        last = self.last_evidence or ""
+        return last.removeprefix(prefix) if last.startswith(prefix) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +142,11 @@ def _approve(case: Case, op: Operation, outcome: Outcome) -> Verdict:
                 return Verdict(next="look", said=f"refused:{outcome.code}")
             return _declined(op, outcome.code, outcome.message, outcome.provider_code)
         case NotTaken():
-            data = {"op": op.id, "code": outcome.code}
-            return Verdict((("approval_not_taken", data),), state="rejected", said=outcome.code)
+            if op.sends > 1:
+                return Verdict(next="look", said=f"not_taken:{outcome.code}")
+            return _not_taken(op, outcome.code)
         case Pending():
-            return Verdict(next="wait_pending", said="pending")
+            return Verdict(next="wait_pending", said=PENDING)
         case NotCharged():
             return _approve_not_charged(case, op, outcome)
         case Closed():
@@ -152,6 +161,11 @@ def _approve(case: Case, op: Operation, outcome: Outcome) -> Verdict:
             return _unknown(outcome)
         case _:
             return Verdict(next="wait", said="surprise")
+
+
+def _not_taken(op: Operation, code: str) -> Verdict:
+    data = {"op": op.id, "code": code}
+    return Verdict((("approval_not_taken", data),), state="rejected", said=code)
 
 
 def _unknown(outcome: Unknown) -> Verdict:
@@ -187,11 +201,16 @@ def _approve_not_charged(case: Case, op: Operation, truth: NotCharged) -> Verdic
         return Verdict(evidence="contradicts", next="wait", said="contradicts")
     if case.too_early:
         return Verdict(evidence="early", next="wait", said="not_charged")
+    if op.last_evidence == PENDING:  # the gateway itself said that its result comes later
+        return Verdict(next="wait_pending", said=PENDING)
+    if op.said("refused:"):
+        return _declined(op, op.said("refused:"), "", "")
     if case.window_over or not truth.still_payable:
         return _declined(op, "window_expired", "", "")
+    if op.said("not_taken:"):
+        return _not_taken(op, op.said("not_taken:"))
     if not truth.credential_alive:
-        data = {"op": op.id, "code": "customer_must_act"}
-        return Verdict((("approval_not_taken", data),), state="rejected", said="customer_must_act")
+        return _not_taken(op, "customer_must_act")
     can_resend = case.capabilities.approve_idempotent and op.credential_held
     if can_resend and op.sends <= MAX_RESENDS:
         return Verdict(next="resend", said="not_charged")
@@ -209,7 +228,7 @@ def _refund(case: Case, op: Operation, outcome: Outcome) -> Verdict:
                 return Verdict(next="look", said=f"refused:{outcome.code}")
             return _rejected(op, outcome.code)
         case Pending():
-            return Verdict(next="wait_pending", said="pending")
+            return Verdict(next="wait_pending", said=PENDING)
         case Unknown():
             return _unknown(outcome)
         case _:
@@ -252,8 +271,10 @@ def _refund_looked_up(case: Case, op: Operation, truth: Charged) -> Verdict:
         return Verdict(evidence="contradicts", next="wait", said="contradicts")
     if case.too_early:
         return Verdict(evidence="early", next="wait", said="not_refunded")
-    if op.last_evidence is not None and op.last_evidence.startswith("refused:"):
-        return _rejected(op, op.last_evidence.removeprefix("refused:"))
+    if op.last_evidence == PENDING:
+        return Verdict(next="wait_pending", said=PENDING)
+    if op.said("refused:"):
+        return _rejected(op, op.said("refused:"))
     if op.sends <= MAX_RESENDS:
         return Verdict(next="resend", said="not_refunded")
     return Verdict(next="wait", said="not_refunded")

@@ -234,12 +234,12 @@ def lost_after(honest: Callable[[], Any]) -> Outcome:
 class House:
     """The engine wired to a told gateway, with short words for what tests do all the time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Clock | None = None) -> None:
         self.time = MovableClock()
         self.gateway = ToldGateway(self.time)
         self.store = Store(f"sqlite:///{path}")
         self.store.migrate()
-        clock = self.time.clock()
+        clock = clock or self.time.clock()
         self.ledger = Ledger(self.store, clock)
         self.vault = Vault(DEVELOPMENT_KEY)
         self.merchants = Merchants(self.ledger, self.vault)

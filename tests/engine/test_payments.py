@@ -6,7 +6,7 @@ import pytest
 from house import LOST, House, lost_after, lost_before
 
 from engine.errors import Conflict, EngineError, GatewayTrouble, Invalid, Missing
-from engine.provider import Approved, NotTaken, Refused, Unknown
+from engine.provider import Approved, NotTaken, Pending, Refused, Unknown
 
 
 def test_a_payment_walks_from_order_to_full_refund(house: House) -> None:
@@ -392,3 +392,46 @@ def test_a_charge_found_after_the_last_attempt_is_reviewed(house: House) -> None
     assert house.get(txn)["needs_review"] == "contradicting_evidence"
     house.work(1_000, step=100)
     assert house.status(txn) == "captured_unwanted"
+
+
+def test_a_pending_approval_is_waited_for_and_never_sent_again(house: House) -> None:
+    txn = house.ready()
+    house.gateway.script["approve"] = [Pending(b"{}", "BANK_FIRM_UNKNOWN")]
+    assert house.payments.approve(house.caller(), txn, "pg-token-1").code == "unknown"
+    house.work(1_800, step=60)
+    assert (house.status(txn), house.gateway.calls.count("approve")) == ("approving", 1)
+    house.gateway.books[house.get(txn)["provider_ref"]].captured = 12_000
+    house.work(3_600, step=60)
+    assert house.status(txn) == "approved"
+
+
+@pytest.mark.parametrize(
+    ("second", "status"),
+    [
+        (NotTaken(b"no", "wrong_token", "-708", ""), "ready"),
+        (Refused(b"no", "declined", "-780", ""), "failed"),
+    ],
+)
+def test_a_no_to_a_repeated_approve_is_believed_after_a_look_up(
+    house: House, second: NotTaken | Refused, status: str
+) -> None:
+    txn = house.ready()
+    house.gateway.script["approve"] = [lost_before, second]
+    house.payments.approve(house.caller(), txn, "pg-token-1")
+    house.work(70)
+    assert house.status(txn) == "approving"
+    house.work(70)
+    assert house.status(txn) == status
+
+
+def test_a_no_to_a_repeated_approve_is_not_believed_against_the_books(house: House) -> None:
+    txn = house.ready()
+
+    def charged_before(honest: object) -> NotTaken:
+        house.gateway.books[house.get(txn)["provider_ref"]].captured = 12_000
+        return NotTaken(b"no", "wrong_token", "-708", "")
+
+    house.gateway.script["approve"] = [lost_before, charged_before]
+    house.payments.approve(house.caller(), txn, "pg-token-1")
+    house.work(140)
+    assert house.status(txn) == "approved"
