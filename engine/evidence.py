@@ -34,6 +34,9 @@ MAX_RESENDS = 3
 PENDING = "pending"
 """A gateway's word for: I have your request, my answer comes later."""
 
+NOES = ("refused:", "not_taken:")
+"""How a no to a repeated request is remembered, before its code."""
+
 Next = Literal["settled", "wait", "wait_pending", "look", "resend"]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.clock import Clock
-from engine.evidence import Operation, Verdict
+from engine.evidence import NOES, PENDING, Operation, Verdict
 from engine.fire import Caller
 from engine.ids import new_id
 from engine.money import Tax
@@ -122,7 +122,7 @@ class Operations:
         self._store.execute(
             "UPDATE operations SET call_deadline = MIN(call_deadline, ?), next_check_at = ?, "
             "last_evidence = ?, last_sha256 = ? WHERE id = ? AND state = 'open'",
-            (now, self._next_check(op, verdict, now), verdict.said, sha256, op["id"]),
+            (now, self._next_check(op, verdict, now), _last_word(op, verdict), sha256, op["id"]),
         )
 
     def _next_check(self, op: Row, verdict: Verdict, now: int) -> int:
@@ -141,7 +141,7 @@ class Operations:
         with self._store.write():
             touched = self._store.execute(
                 "UPDATE operations SET sends = sends + 1, call_deadline = ?, settle_after = ?, "
-                "next_check_at = ? WHERE id = ? AND state = 'open' AND sends = ?",
+                "next_check_at = ?, last_evidence = NULL WHERE id = ? AND state = 'open' AND sends = ?",
                 (deadline, now + self._clock.micros(settle_s), deadline, op["id"], op["sends"]),
             )
         return touched == 1
@@ -156,6 +156,12 @@ class Operations:
                 (lease, op["id"], op["next_check_at"]),
             )
         return touched == 1
+
+
+def _last_word(op: Row, verdict: Verdict) -> str:
+    """What is remembered: a no, or "later", of the gateway outlives the look-ups that follow it."""
+    before = op["last_evidence"] or ""
+    return before if before.startswith((*NOES, PENDING)) else verdict.said
 
 
 def as_operation(row: Row | None) -> Operation | None:
