@@ -238,9 +238,9 @@ class Worker:
             return None
         op = self._store.row(
             "SELECT * FROM operations WHERE provider = ? AND state = 'open' "
-            "AND kind <> 'prepare' AND call_deadline <= ? ORDER BY created_at LIMIT 1",
+            "AND kind <> 'prepare' AND call_deadline <= ? ORDER BY next_check_at LIMIT 1",
             (provider, now),
-        )
+        )  # in turn: one payment that never gets sense must not speak for the whole gateway
         if op is None:  # nothing is owed: whoever asks next finds out for itself
             self._wake(provider, now)
         return op

@@ -103,6 +103,7 @@ class ToldGateway:
         self.calls: list[str] = []
         self.script: dict[str, list[Any]] = {}
         self.last_urls = Urls("", "", "")
+        self.garbled: set[str] = set()
 
     def account(self, credentials: Mapping[str, str]) -> Account:
         return Account(self.name, credentials["cid"], credentials)
@@ -171,6 +172,8 @@ class ToldGateway:
         return self._answer("refund", honest)
 
     def look_up(self, account: Account, payment: Payment, deadline_s: float) -> Any:
+        if payment.reference in self.garbled:
+            return Unknown(b"{}", "surprise", "no sense")
         return self._answer("look_up", lambda: self.truth(payment.reference))
 
     def truth(self, reference: str) -> Outcome:

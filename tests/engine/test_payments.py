@@ -435,3 +435,18 @@ def test_a_no_to_a_repeated_approve_is_not_believed_against_the_books(house: Hou
     house.payments.approve(house.caller(), txn, "pg-token-1")
     house.work(140)
     assert house.status(txn) == "approved"
+
+
+def test_one_payment_without_sense_does_not_hold_up_the_others(house: House) -> None:
+    odd, others = house.ready(), [house.ready() for _ in range(3)]
+    house.gateway.script["approve"] = [lost_after] * 4
+    for txn in (odd, *others):
+        house.payments.approve(house.caller(), txn, "pg-token-1")
+    nonsense = house.get(odd)["provider_ref"]
+    house.gateway.garbled.add(nonsense)
+    house.gateway.script["look_up"] = [LOST]
+    house.work(120)
+    assert [house.status(txn) for txn in others] == ["approved"] * 3
+    house.gateway.garbled.clear()
+    house.work(60)
+    assert house.status(odd) == "approved"
