@@ -6,6 +6,7 @@ import itertools
 import json
 from typing import Any
 
+from contract import HonestClient
 from flask.testing import FlaskClient
 from house import House
 from werkzeug.test import TestResponse
@@ -39,6 +40,7 @@ class Site:
         self.auditor = house.merchants.create_key("shop", ["audit"], False, "operator:test")[1]
         self.stranger = house.merchants.create_key("else", ["payments"], False, "operator:test")[1]
         self.app = create_app(self.strada)
+        self.app.test_client_class = HonestClient
         self.client: FlaskClient = self.app.test_client()
         self._keys = itertools.count(1)
         self._orders = itertools.count(1)

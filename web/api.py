@@ -14,6 +14,7 @@ from flask import Blueprint, Response, current_app, g, request
 
 from engine import chart
 from engine.canonical import canonical
+from engine.errors import EngineError
 from engine.fire import Caller
 from engine.idempotency import Answer
 from engine.ids import is_id
@@ -23,7 +24,7 @@ from web import faults, schemas
 from web.auth import CLIENT_EVENTS, Principal, authenticate
 from web.edge import bearer, body_of, idempotency_key, if_match, query_of
 from web.problems import Problem
-from web.responses import answer, json_response, problem_text
+from web.responses import answer, json_response, problem_of, problem_response, problem_text
 from web.return_urls import UnsafeUrl, check_return_url
 from web.wiring import Strada
 
@@ -54,6 +55,7 @@ def create() -> Response:
     """Register an order."""
     who = principal()
     who.need("payments")
+    query_of(request, {})
     body = body_of(request)
     asked = schemas.validate(schemas.CreateTransaction, body)
     order = NewOrder(
@@ -115,7 +117,8 @@ def fire(transaction: str, event: str) -> Response:
 
 
 def _dry_run(who: Principal, transaction: str, event: str, body: Mapping[str, Any]) -> Response:
-    amount = schemas.validate(schemas.RefundBody, body).amount if event == "refund" else None
+    asked = schemas.validate(_BODIES[event], body)
+    amount = asked.amount if isinstance(asked, schemas.RefundBody) else None
     name = chart.EVENT_OF_HTTP[event]
     return json_response(strada().payments.dry_run(transaction, who.merchant, name, amount))
 
@@ -184,6 +187,15 @@ _FIRE: Mapping[str, Callable[[Principal, str, Mapping[str, Any]], Answer]] = {
     "complete": _plain("complete"),
     "cancel": _plain("cancel"),
     "fail": _plain("fail"),
+}
+
+_BODIES: Mapping[str, type[schemas.Body]] = {
+    "ready": schemas.ReadyBody,
+    "approve": schemas.ApproveBody,
+    "refund": schemas.RefundBody,
+    "complete": schemas.ReasonBody,
+    "cancel": schemas.ReasonBody,
+    "fail": schemas.ReasonBody,
 }
 
 
@@ -258,3 +270,12 @@ def respond(who: Principal, found: Answer) -> Response:
         resource["client_secret"] = strada().vault.client_secret(found.txn)
         return answer(found, encode(resource))
     return answer(found, found.body)
+
+
+@api.errorhandler(EngineError)
+def refused(error: EngineError) -> Response:
+    """An engine's refusal; a transaction in it is cut to what this caller may see."""
+    who = g.get("principal")
+    if who is not None and who.is_client and "transaction" in error.extra:
+        error.extra = {**error.extra, "transaction": for_client(error.extra["transaction"])}
+    return problem_response(problem_of(error))

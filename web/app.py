@@ -16,6 +16,7 @@ from web.api import api
 from web.headers import api_headers, new_request_id, page_headers
 from web.health import health
 from web.history import history
+from web.openapi.serving import reference
 from web.pages import pages
 from web.problems import Problem, negotiate
 from web.rate_limit import RateLimit
@@ -36,7 +37,7 @@ def create_app(strada: Strada, *, worker_inside: bool = False) -> Flask:
     app.url_map.merge_slashes = False  # each address has one spelling, and no redirect names Host
     app.extensions["strada"] = strada
     app.extensions["rate_limit"] = RateLimit(strada.settings.rate, strada.clock.monotonic)
-    for blueprint in (api, history, pages, health):
+    for blueprint in (api, history, pages, health, reference):
         app.register_blueprint(blueprint)
     app.before_request(_begin)
     cors.install(app, strada)

@@ -1,9 +1,9 @@
 """CORS: which pages of other origins may call `/v1` and read its answers.
 
-It refuses `*` and cookies. A preflight carries no key, so it answers for the origin of any merchant;
-what was really answered is shown only to the origins of the merchant whose key or secret came with
-the request. In development every loopback origin is every merchant's. Nothing here protects an
-effect: that is the bearer token's work, which no browser adds by itself.
+It refuses `*` and cookies. A preflight carries no key, so it answers for the origin of any
+merchant; what was really answered is shown only to the origins of the merchant whose key or secret
+came with the request. In development every loopback origin is every merchant's. Nothing here
+protects an effect: that is the bearer token's work, which no browser adds by itself.
 
 `Cross-Origin-Resource-Policy: same-origin` stays on these answers: browsers apply it to requests
 made without CORS (an image, a script), which is what it should stop, and not to those made with it.
@@ -63,9 +63,9 @@ def install(app: Flask, strada: Strada) -> None:
             return response
         response.vary.add("Origin")
         principal = g.get("principal")
-        if principal is not None and request.headers.get("Origin") is not None:
-            if _may_read(_origins_of(strada, principal.merchant)):
-                response.headers.update(_shown())
+        asked = principal is not None and "Origin" in request.headers
+        if asked and _may_read(_origins_of(strada, principal.merchant)):
+            response.headers.update(_shown())
         return response
 
     app.before_request(preflight)

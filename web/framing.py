@@ -2,14 +2,15 @@
 
 It refuses every message whose end two readers could see in different places, and closes the
 connection after the refusal, so that nothing that follows can pass for a request of its own:
-Content-Length beside Transfer-Encoding, a coding other than one `chunked`, folded headers, bare line
-ends in a chunk's size. What waitress says of these in plain text, with bytes of the request in it,
-becomes `invalid_header` or `body_too_large` in problem+json.
+Content-Length beside Transfer-Encoding, a coding other than one `chunked`, folded headers, bare
+line ends in a chunk's size. What waitress says of these in plain text, with bytes of the request in
+it, becomes `invalid_header` or `body_too_large` in problem+json.
 """
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from waitress.buffers import OverflowableBuffer
 from waitress.channel import HTTPChannel
@@ -40,21 +41,21 @@ class Parser(HTTPRequestParser):
 
     def parse_header(self, header_plus: bytes) -> None:
         """Read the first line and the headers; raises ParsingError."""
-        if _ambiguous(header_plus):
-            raise ParsingError("ambiguous")
         try:
             super().parse_header(header_plus)
-        except (ValueError, TransferEncodingNotImplemented) as error:
+            if _ambiguous(header_plus):
+                raise ParsingError("ambiguous")
+        except (ParsingError, TransferEncodingNotImplemented, ValueError) as error:
+            self.expect_continue = False
             raise ParsingError("unreadable") from error
-        finally:
-            self._wait_for_a_body_only()
+        self.expect_continue = self.expect_continue and self._waits_for_a_body()
         if self.chunked:
             self.body_rcv = Chunks(OverflowableBuffer(self.adj.inbuf_overflow))
 
-    def _wait_for_a_body_only(self) -> None:
+    def _waits_for_a_body(self) -> bool:
         """Else, after `100 Continue`, waitress would read the next request into this one."""
-        if self.body_rcv is None:
-            self.expect_continue = False
+        too_large = self.content_length >= self.adj.max_request_body_size
+        return self.body_rcv is not None and not too_large
 
 
 def _ambiguous(head: bytes) -> bool:
@@ -126,18 +127,21 @@ class Refused(ErrorTask):
 
     def execute(self) -> None:
         """Answer with a problem that repeats nothing of what came."""
-        code = {413: "body_too_large", 500: "internal_error"}.get(
-            self.request.error.code, "invalid_header"
+        request: Any = self.request
+        problem = Problem(
+            _CODES.get(request.error.code, "invalid_header"), params={"reason": "framing"}
         )
-        problem = Problem(code, params={"reason": "framing"})
-        status, headers, body = problems.render(problem, new_request_id(), "", "en")
+        language = problems.negotiate(request.headers.get("ACCEPT_LANGUAGE"))
+        status, headers, body = problems.render(problem, new_request_id(), "", language)
         self.status = f"{status} {_PHRASES[status]}"
+        self.version = "1.1"  # else a client of 1.0 is told to keep the connection, too
         self.response_headers = list((headers | api_headers()).items())
         self.set_close_on_finish()
         self.content_length = len(body)
         self.write(body)
 
 
+_CODES = {413: "body_too_large", 500: "internal_error"}
 _PHRASES = {400: "Bad Request", 413: "Content Too Large", 500: "Internal Server Error"}
 
 

@@ -177,6 +177,7 @@ def chart_now() -> Response:
 @history.get("/chart/<version>")
 def chart_of(version: str) -> Response:
     """Any chart that was ever released."""
+    query_of(request, {})
     found = chart.load(version) if _CHART.fullmatch(version) else None
     if found is None:
         raise Problem("not_found")

@@ -1,7 +1,7 @@
 """How often one key may call: a steady rate with one period's worth of burst, kept in memory.
 
-It refuses to guard against floods of strangers, who have no key: that is a proxy's work. One process
-serves one database, so memory is enough; a restart forgives.
+It refuses to guard against floods of strangers, who have no key: that is a proxy's work. One
+process serves one database, so memory is enough; a restart forgives.
 """
 
 from __future__ import annotations

@@ -299,6 +299,6 @@ def _phrase(kind: str, context: Mapping[str, Any]) -> Phrase:
         return at_least(context["ge"])
     if kind == "less_than_equal":
         return at_most(context["le"])
-    if kind == "stringtoo_long":
+    if kind == "string_too_long":
         return too_long(context["max_length"])
     return _PHRASES.get(kind, INVALID)
