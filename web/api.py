@@ -118,6 +118,7 @@ def fire(transaction: str, event: str) -> Response:
 
 def _dry_run(who: Principal, transaction: str, event: str, body: Mapping[str, Any]) -> Response:
     asked = schemas.validate(_BODIES[event], body)
+    caller_of(who, body)  # reads the headers as strictly as the real call does
     amount = asked.amount if isinstance(asked, schemas.RefundBody) else None
     name = chart.EVENT_OF_HTTP[event]
     return json_response(strada().payments.dry_run(transaction, who.merchant, name, amount))

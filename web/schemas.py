@@ -119,10 +119,13 @@ def _hint(low: int, high: int, pattern: str | None = None) -> Any:
     return Field(json_schema_extra=extra | ({"pattern": pattern} if pattern else {}))
 
 
+_PRINTABLE = r"^[^\u0000-\u001f\u007f-\u009f]*$"
+"""As much of what `_named` checks as a portable pattern can say."""
+
 Amount = Annotated[int, Field(ge=1, le=MAX_AMOUNT)]
 Part = Annotated[int, Field(ge=0, le=MAX_AMOUNT)]
-Name = Annotated[str, AfterValidator(_named(100)), _hint(1, 100)]
-Reason = Annotated[str, AfterValidator(_named(200)), _hint(1, 200)]
+Name = Annotated[str, AfterValidator(_named(100)), _hint(1, 100, _PRINTABLE)]
+Reason = Annotated[str, AfterValidator(_named(200)), _hint(1, 200, _PRINTABLE)]
 OrderId = Annotated[
     str, AfterValidator(_like(VISIBLE % 100, visible(100))), _hint(1, 100, "^[!-~]+$")
 ]
@@ -142,8 +145,10 @@ Word = Annotated[
     AfterValidator(_like(r"[a-z][a-z0-9_]{0,31}", NOT_ALLOWED)),
     _hint(1, 32, "^[a-z][a-z0-9_]*$"),
 ]
-MetadataKey = Annotated[str, AfterValidator(_exact(100)), _hint(1, 100)]
-MetadataValue = Annotated[str, Field(max_length=500)]
+MetadataKey = Annotated[str, AfterValidator(_exact(100)), _hint(1, 100, _PRINTABLE)]
+MetadataValue = Annotated[
+    str, Field(max_length=500, json_schema_extra={"pattern": r"^[^\u0000]*$"})
+]
 Metadata = Annotated[
     dict[MetadataKey, MetadataValue],
     AfterValidator(_few),
