@@ -140,14 +140,8 @@ def _approve(case: Case, op: Operation, outcome: Outcome) -> Verdict:
     match outcome:
         case Approved() | Charged():
             return _approve_charged(case, op, outcome)
-        case Refused():
-            if op.sends > 1:
-                return Verdict(next="look", said=f"refused:{outcome.code}")
-            return _declined(op, outcome.code, outcome.message, outcome.provider_code)
-        case NotTaken():
-            if op.sends > 1:
-                return Verdict(next="look", said=f"not_taken:{outcome.code}")
-            return _not_taken(op, outcome.code)
+        case Refused() | NotTaken():
+            return _approve_no(op, outcome)
         case Pending():
             return Verdict(next="wait_pending", said=PENDING)
         case NotCharged():
@@ -164,6 +158,17 @@ def _approve(case: Case, op: Operation, outcome: Outcome) -> Verdict:
             return _unknown(outcome)
         case _:
             return Verdict(next="wait", said="surprise")
+
+
+def _approve_no(op: Operation, outcome: Refused | NotTaken) -> Verdict:
+    """A no to the first request is believed; to a repeated one only after a look-up."""
+    if isinstance(outcome, Refused):
+        if op.sends > 1:
+            return Verdict(next="look", said=f"refused:{outcome.code}")
+        return _declined(op, outcome.code, outcome.message, outcome.provider_code)
+    if op.sends > 1:
+        return Verdict(next="look", said=f"not_taken:{outcome.code}")
+    return _not_taken(op, outcome.code)
 
 
 def _not_taken(op: Operation, code: str) -> Verdict:

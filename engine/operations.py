@@ -141,7 +141,8 @@ class Operations:
         with self._store.write():
             touched = self._store.execute(
                 "UPDATE operations SET sends = sends + 1, call_deadline = ?, settle_after = ?, "
-                "next_check_at = ?, last_evidence = NULL WHERE id = ? AND state = 'open' AND sends = ?",
+                "next_check_at = ?, last_evidence = NULL "
+                "WHERE id = ? AND state = 'open' AND sends = ?",
                 (deadline, now + self._clock.micros(settle_s), deadline, op["id"], op["sends"]),
             )
         return touched == 1

@@ -1,8 +1,8 @@
 """What the spine costs: start-up, memory, and transitions over HTTP as a ratio to raw commits.
 
 A real `strada serve` process, SQLite with synchronous=FULL, everything on, one caller, `cancel` as
-the event (no gateway in it). Rounds of both alternate in one run and medians are compared: the ratio
-holds better than the figures, for machines are noisy.
+the event (no gateway in it). Rounds of both alternate in one run and medians are compared: the
+ratio holds better than the figures, for machines are noisy.
 """
 
 from __future__ import annotations
