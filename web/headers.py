@@ -33,7 +33,7 @@ _PAGE_POLICY = (
 _TRANSPORT = {"Strict-Transport-Security": "max-age=63072000; includeSubDomains"}
 
 _KEY = re.compile(r"[!-~]{8,255}")
-_VERSION = re.compile(r'"(0|[1-9][0-9]{0,15})"')
+_VERSION = re.compile(r'"(0|[1-9][0-9]{0,14})"')
 _BEARER = re.compile(r"bearer +(?P<token>[A-Za-z0-9._~+/\-]{1,512}=*)", re.IGNORECASE | re.ASCII)
 _SPECULATIVE = frozenset({"prefetch", "prerender", "preview"})
 _PURPOSES = frozenset({"sec-purpose", "purpose", "x-purpose", "x-moz"})

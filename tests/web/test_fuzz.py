@@ -18,6 +18,6 @@ def test_nothing_sent_finds_an_undocumented_answer(site: Site) -> None:
     print(f"seed {SEED}:", *report.seen(), sep="\n")  # noqa: T201 what `make fuzz` shows
     assert report.findings == {}, "\n\n".join(report.shown())
     assert sum(report.answers.values()) > 1_000
-    assert {status for _, status in report.answers} >= {200, 201, 202, 400, 404, 405, 409, 422}
+    assert {status for _, status in report.answers} >= {200, 201, 400, 404, 405, 409, 422}
     labels = {f"{m.upper()} {path}" for path, item in served()["paths"].items() for m in item}
-    assert report.operations == labels
+    assert report.operations == labels - {"GET /openapi.json"}  # read before anything is sent

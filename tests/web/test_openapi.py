@@ -470,6 +470,12 @@ def test_a_client_secret_sees_no_customer_in_any_answer(site: Site, outcome: Any
     assert not {"metadata", "customer_id", "gateway_params"} & set(seen)
 
 
+@pytest.mark.parametrize("version", ["9" * 15, "9" * 16, "9" * 17])
+def test_a_version_beyond_all_versions_is_no_defect(site: Site, version: str) -> None:
+    answer = site.fire(site.house.ready(), "cancel", If_Match=f'"{version}"')
+    assert answer.status_code == (412 if len(version) < 16 else 400)
+
+
 @pytest.mark.parametrize("name", [i for i, o in operations().items() if o["security"]])
 def test_what_asks_for_a_key_answers_nobody_else(site: Site, name: str) -> None:
     operation = operations()[name]

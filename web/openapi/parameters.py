@@ -54,7 +54,7 @@ PARAMETERS: Mapping[str, Any] = {
     "ifMatch": _parameter(
         "header",
         "If-Match",
-        {"type": "string", "pattern": '^"(0|[1-9][0-9]{0,15})"$', "examples": ['"2"']},
+        {"type": "string", "pattern": '^"(0|[1-9][0-9]{0,14})"$', "examples": ['"2"']},
         "The `ETag` that the caller has seen; 412 when the transaction has changed since.",
     ),
     "dryRun": _query("dry_run", {"type": "boolean"}, "Only say what would happen."),
