@@ -50,7 +50,9 @@ class Reports:
         if isinstance(truth, Charged):
             self.payments.settlement.apply_evidence(transaction, None, truth, "report")
         row = self.payments.ledger.load(transaction)
-        if row["status"] == "approved" or row["status"] == "approving":
+        if row["status"] == "approving":  # charged, but not as we ordered it: under review
+            return self.payments.decisions.answer("unknown", row)
+        if row["status"] == "approved":
             return self._answered(caller, row)
         self._decide(caller, row, "approve")
         extra = {"reason": "not_charged", "transaction": render(self.payments.store, row)}
