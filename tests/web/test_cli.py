@@ -101,6 +101,16 @@ def test_what_is_not_there_is_said_so(run: Run) -> None:
         assert failed.exception.exit_code == 1
 
 
+def test_a_folder_that_cannot_be_made_is_said_so(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("STRADA_DATABASE_URL", f"sqlite:///{tmp_path / 'file' / 'strada.db'}")
+    failed = run("migrate")
+    assert isinstance(failed.exception, Fail)
+    assert str(tmp_path / "file") in str(failed.exception)
+
+
 @pytest.mark.parametrize("kind", ["md", "mermaid", "json"])
 def test_the_chart_is_printed(run: Run, kind: str) -> None:
     assert "captured_unwanted" in run("chart", "--format", kind).output

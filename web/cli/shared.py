@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from engine.errors import EngineError, StorageTrouble
+from engine.errors import EngineError, Missing, StorageTrouble
 from web.settings import SettingError, Settings, read
 from web.wiring import Strada, build
 
@@ -73,8 +73,12 @@ def failing(command: F) -> F:
             return command(*args, **kwargs)
         except StorageTrouble as trouble:
             raise Fail(f"the database cannot be used: {trouble.detail}") from trouble
+        except Missing as error:
+            raise Fail("there is none of that name or id in this database") from error
         except EngineError as error:
             raise Fail(error.code.replace("_", " ")) from error
+        except OSError as error:
+            raise Fail(f"{error.filename or 'the system'}: {error.strerror or error}") from error
         except ValueError as error:
             raise Fail(str(error), 2) from error
 
