@@ -34,10 +34,12 @@ class Shop:
     key: str
     gateway_url: str
 
-    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Call Strada; returns the parsed answer, problems included."""
+    def call(
+        self, method: str, path: str, body: dict[str, Any] | None = None, token: str | None = None
+    ) -> dict[str, Any]:
+        """Call Strada with the shop's key or another token; the answer, problems included."""
         headers = {
-            "Authorization": f"Bearer {self.key}",
+            "Authorization": f"Bearer {token or self.key}",
             "Idempotency-Key": secrets.token_hex(16),
             "Accept-Language": g.language,
         }
@@ -49,26 +51,22 @@ class Shop:
         return parsed
 
 
-def _shop() -> Shop:
-    shop: Shop = current_app.extensions["strada-demo"]
-    return shop
+def shop() -> Shop:
+    """The shop of this app."""
+    found: Shop = current_app.extensions["strada-demo"]
+    return found
 
 
 @demo.get("/")
 def front() -> Response:
     """The way in."""
-    return _to("/demo")
+    return to("/demo")
 
 
 @demo.get("/demo")
 def cart() -> Response:
-    """The cart. Its form ends, by a redirect, at the gateway: the policy must let it."""
-    page = _page("shop.html", cart=CART, total=TOTAL, vat=vat_of(TOTAL, 0))
-    policy = page_headers()["Content-Security-Policy"]
-    page.headers["Content-Security-Policy"] = policy.replace(
-        "form-action 'self'", f"form-action 'self' {_shop().gateway_url}"
-    )
-    return page
+    """The cart."""
+    return page("shop.html", cart=CART, total=TOTAL, vat=vat_of(TOTAL, 0), pays=True)
 
 
 @demo.post("/demo/pay")
@@ -76,38 +74,24 @@ def pay() -> Response:
     """The button: register the order, prepare the payment, send the customer to the gateway."""
     if not _same_origin():
         raise NotFound
-    shop = _shop()
-    made = shop.call(
-        "POST",
-        "/transactions",
-        {
-            "provider": "kakaopay",
-            "order_id": f"order-{secrets.token_hex(4)}",
-            "customer_id": "user-7",
-            "item_name": f"{CART[0]['name']} 외 {len(CART) - 1}건",
-            "quantity": len(CART),
-            "amount": TOTAL,
-            "currency": "KRW",
-            "flow": "server",
-            "return_url": f"{shop.base_url}/demo/receipt",
-        },
-    )
-    ready = shop.call("POST", f"/transactions/{made['id']}/ready") if "id" in made else made
+    order = order_of("order") | {"return_url": f"{shop().base_url}/demo/receipt"}
+    made = shop().call("POST", "/transactions", order)
+    ready = shop().call("POST", f"/transactions/{made['id']}/ready") if "id" in made else made
     if not ready.get("next_action"):
-        return _page("trouble.html", problem=ready, status=502)
+        return page("trouble.html", problem=ready, status=502)
     phone = "Mobi" in request.headers.get("User-Agent", "")
-    return _to(ready["next_action"]["mobile_url" if phone else "pc_url"])
+    return to(ready["next_action"]["mobile_url" if phone else "pc_url"])
 
 
 @demo.get("/demo/receipt")
 def receipt() -> Response:
     """The receipt: what Strada says about the payment, never what the URL says."""
     transaction = request.args.get("transaction_id", "")
-    found = _shop().call("GET", f"/transactions/{_segment(transaction)}")
+    found = shop().call("GET", f"/transactions/{_segment(transaction)}")
     if found.get("object") != "transaction":
-        return _page("trouble.html", problem=found, status=404)
-    log = _shop().call("GET", f"/transactions/{transaction}/transitions")
-    return _page("receipt.html", payment=found, log=log["data"])
+        return page("trouble.html", problem=found, status=404)
+    log = shop().call("GET", f"/transactions/{transaction}/transitions")
+    return page("receipt.html", payment=found, log=log["data"])
 
 
 @demo.post("/demo/receipt/<transaction>/<any(complete, refund, cancel):event>")
@@ -119,10 +103,10 @@ def act(transaction: str, event: str) -> Response:
     amount = request.form.get("amount", "")
     if event == "refund" and amount.isascii() and amount.isdigit():
         body["amount"] = int(amount)
-    found = _shop().call("POST", f"/transactions/{_segment(transaction)}/{event}", body)
+    found = shop().call("POST", f"/transactions/{_segment(transaction)}/{event}", body)
     if found.get("object") != "transaction":
-        return _page("trouble.html", problem=found, status=409)
-    return _to(f"/demo/receipt?transaction_id={found['id']}")
+        return page("trouble.html", problem=found, status=409)
+    return to(f"/demo/receipt?transaction_id={found['id']}")
 
 
 def _segment(text: str) -> str:
@@ -135,10 +119,31 @@ def _same_origin() -> bool:
     return site in (None, "same-origin")
 
 
-def _to(url: str) -> Response:
+def to(url: str) -> Response:
+    """Send the browser on with a GET."""
     return current_app.make_response(redirect(url, 303))
 
 
-def _page(template: str, status: int = 200, **values: Any) -> Response:
+def order_of(prefix: str) -> dict[str, Any]:
+    """The cart as Strada takes it, without a flow."""
+    return {
+        "provider": "kakaopay",
+        "order_id": f"{prefix}-{secrets.token_hex(4)}",
+        "customer_id": "user-7",
+        "item_name": f"{CART[0]['name']} 외 {len(CART) - 1}건",
+        "quantity": len(CART),
+        "amount": TOTAL,
+        "currency": "KRW",
+    }
+
+
+def page(template: str, status: int = 200, *, pays: bool = False, **values: Any) -> Response:
+    """A page of the demo. One that `pays` has a form that ends, by redirect, at the gateway."""
     text = render_template(f"demo/{template}", language=g.language, **values)
-    return Response(text, status, content_type="text/html; charset=utf-8")
+    answer = Response(text, status, content_type="text/html; charset=utf-8")
+    if pays:
+        policy = page_headers()["Content-Security-Policy"]
+        answer.headers["Content-Security-Policy"] = policy.replace(
+            "form-action 'self'", f"form-action 'self' {shop().gateway_url}"
+        )
+    return answer

@@ -25,6 +25,7 @@ from web.app import create_app
 from web.cli.audit import show_report
 from web.cli.shared import Context, Fail, failing
 from web.cli.timeline import lines
+from web.demo_phone import SCHEME, hand_over, phone
 from web.redaction import configure_logging
 from web.server import Unservable, listen, run, start_worker
 from web.settings import DEVELOPMENT_GATEWAY_KEY, Settings
@@ -98,6 +99,9 @@ def town(settings: Settings, place: Path, port: int) -> Iterator[Town]:
     app = create_app(strada, worker_inside=True)
     app.extensions["strada-demo"] = shop.Shop(base_url, key, gateway_url)
     app.register_blueprint(shop.demo)
+    app.register_blueprint(phone)
+    app.after_request(hand_over)
+    strada.merchants.change("demo-shop", (), (SCHEME,), "operator:demo")
     stop = threading.Event()
     janitor = start_worker(strada.worker, stop)
     try:
@@ -112,6 +116,7 @@ def town(settings: Settings, place: Path, port: int) -> Iterator[Town]:
 def _stay(built: Town, port: int, no_browser: bool) -> None:
     url = f"http://{HOST}:{port}/demo"
     click.echo(f"Shop      {url}")
+    click.echo(f"App       {url}/app (a phone that is come back to by its app scheme)")
     click.echo(
         f"Gateway   {built.gateway_url} (simulated; every movement of money is in its ledger)"
     )
