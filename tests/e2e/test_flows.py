@@ -197,3 +197,4 @@ def test_the_command_line_lists_shows_and_replays(town: Town) -> None:
     shown = json.loads(town.run("transactions", "show", ready["id"], "--json"))
     assert [entry["event"] for entry in shown["transitions"]][-1] == "approval_confirmed"
     assert "folds to approved" in town.run("audit", "replay", ready["id"])
+    assert "1 payments asked about, 0 differ" in town.run("reconcile")

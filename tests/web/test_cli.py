@@ -111,7 +111,7 @@ def test_a_folder_that_cannot_be_made_is_said_so(
     assert str(tmp_path / "file") in str(failed.exception)
 
 
-@pytest.mark.parametrize("kind", ["md", "mermaid", "json"])
+@pytest.mark.parametrize("kind", ["md", "mermaid", "json", "svg"])
 def test_the_chart_is_printed(run: Run, kind: str) -> None:
     assert "captured_unwanted" in run("chart", "--format", kind).output
 

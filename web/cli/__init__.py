@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "simulate": "simulate:simulate",
     "transactions": "transactions:transactions",
     "resolve": "transactions:resolve_review",
+    "reconcile": "audit:reconcile_books",
     "audit": "audit:audit",
 }
 """Each command and where it lives; a module is imported when its command is asked for."""

@@ -1,6 +1,9 @@
-"""`strada audit`: verify the log, replay a payment. Exit 1 when anything is not as it should be."""
+"""`strada audit`, `strada reconcile`: verify, replay, ask the gateways. Exit 1 on a finding."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
 
 import click
 from rich.console import Console
@@ -8,10 +11,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from engine.entry import MalformedEntry
 from engine.fold import Broken
+from engine.payments import Payments
+from engine.reconcile import Compared, reconcile
 from engine.store import Store
 from engine.verify import Report, replay, verify
-from web.cli.shared import Context, Fail, failing, show_json, with_json
+from web.cli.shared import Context, Fail, failing, show_json, show_table, with_json
 from web.cli.timeline import lines
+
+DAY_US = 86_400 * 1_000_000
 
 
 @click.group()
@@ -107,3 +114,38 @@ def replay_log(obj: Context, transaction: str, as_json: bool) -> None:
             f"refunded {last.refunded_amount:,} of {last.amount:,} {last.currency}"
         )
     return None
+
+
+@click.command("reconcile")
+@click.option("--days", default=7, show_default=True, type=click.IntRange(1, 3650))
+@with_json
+@click.pass_obj
+@failing
+def reconcile_books(obj: Context, days: int, as_json: bool) -> None:
+    """Hold every payment of the last days against its gateway's truth. Exit 1 on a difference.
+
+    \b
+    Example:
+      strada reconcile --days 30
+    """
+    payments = obj.strada.payments
+    since = payments.clock.now_us() - days * DAY_US
+    found = [asdict(one) for one in _asked(payments, since, quiet=as_json)]
+    odd = [one for one in found if one["said"] != "agrees"]
+    if as_json:
+        show_json(found)
+    else:
+        show_table(("id", "before", "after", "said"), odd)
+        click.echo(f"{len(found)} payments asked about, {len(odd)} differ")
+    if odd:
+        raise SystemExit(1)
+
+
+def _asked(payments: Payments, since: int, quiet: bool) -> Iterator[Compared]:
+    console = Console(stderr=True)
+    columns = (TextColumn("asking"), BarColumn(), TextColumn("{task.completed} payments"))
+    with Progress(*columns, console=console, disable=quiet, transient=True) as bar:
+        task = bar.add_task("reconcile", total=None)
+        for one in reconcile(payments, since):
+            bar.advance(task)
+            yield one

@@ -12,7 +12,7 @@ from engine import chart
 from engine.dialect import OLDEST_SQLITE, pragmas, sqlite_version
 from engine.errors import EngineError
 from engine.vault import DEVELOPMENT_KEY
-from web import wiring
+from web import drawing, wiring
 from web.cli.shared import Context, Fail, failing, show_json, show_table, with_json
 from web.redaction import configure_logging
 from web.server import Unservable
@@ -146,11 +146,12 @@ def config(obj: Context, as_json: bool) -> None:
     "kind",
     default="md",
     show_default=True,
-    type=click.Choice(["md", "mermaid", "json"]),
+    type=click.Choice(["md", "mermaid", "json", "svg"]),
 )
 def show_chart(kind: str) -> None:
     """Print the chart that everything is derived from."""
     if kind == "json":
         return show_json(chart.document() | {"version": chart.VERSION})
-    click.echo(chart.markdown() if kind == "md" else chart.mermaid(), nl=False)
+    text = {"md": chart.markdown, "mermaid": chart.mermaid, "svg": drawing.svg}[kind]()
+    click.echo(text, nl=False)
     return None
