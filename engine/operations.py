@@ -159,6 +159,17 @@ class Operations:
         return touched == 1
 
 
+def intent(op: str, part: Tax, total: int) -> dict[str, Any]:
+    """The data of an intent entry."""
+    return {
+        "op": op,
+        "amount": part.amount,
+        "tax_free": part.tax_free,
+        "vat": part.vat,
+        "expected_total": total,
+    }
+
+
 def _last_word(op: Row, verdict: Verdict) -> str:
     """What is remembered: a no, or "later", of the gateway outlives the look-ups that follow it."""
     before = op["last_evidence"] or ""

@@ -22,7 +22,7 @@ from engine.guards import Given
 from engine.idempotency import Answer, Keys
 from engine.merchants import Merchants
 from engine.money import Tax, TaxRefusal, split_refund
-from engine.operations import Durations, Operations
+from engine.operations import Durations, Operations, intent
 from engine.orders import NewOrder, Orders
 from engine.provider import Urls
 from engine.resource import render
@@ -310,17 +310,6 @@ class Payments:
 def is_decline(op: Mapping[str, Any]) -> bool:
     """Whether a rejected approve was declined for good (else the customer may act again)."""
     return str(op["last_evidence"] or "").startswith("refused:")
-
-
-def intent(op: str, part: Tax, total: int) -> dict[str, Any]:
-    """The data of an intent entry."""
-    return {
-        "op": op,
-        "amount": part.amount,
-        "tax_free": part.tax_free,
-        "vat": part.vat,
-        "expected_total": total,
-    }
 
 
 def decode(answer: Answer) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from engine.fold import Broken, Folded, apply
 from engine.gateway import Gateways
 from engine.idempotency import Answer, Keys
 from engine.money import Tax
-from engine.operations import Operations, as_operation
+from engine.operations import Operations, as_operation, intent
 from engine.provider import Outcome
 from engine.resource import encode, render, user_of
 from engine.store import Row
@@ -107,13 +107,7 @@ class Settlement:
         folded = folded_of(row)
         op = self._operations.new_id("approve")
         whole = Tax(row["amount"], row["tax_free_amount"], row["vat_amount"])
-        data = {
-            "op": op,
-            "amount": whole.amount,
-            "tax_free": whole.tax_free,
-            "vat": whole.vat,
-            "expected_total": whole.amount,
-        }
+        data = intent(op, whole, whole.amount)
         entry = self.ledger.transition(folded, "approve", data, WORKER)
         if not isinstance(entry, Entry):
             return None
