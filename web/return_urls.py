@@ -139,11 +139,6 @@ def append_query(url: str, parameters: Mapping[str, str]) -> str:
     return f"{url}{added}" if url.endswith(("?", "&")) else f"{url}&{added}"
 
 
-def is_app_url(url: str) -> bool:
-    """Whether a checked URL goes to an app, which gateways refuse and Strada must bounce to."""
-    return _WEB.fullmatch(url) is None
-
-
 def _quoted(text: str) -> str:
     return quote(text, safe="", errors="replace")
 

@@ -211,11 +211,6 @@ class ApproveBody(Body):
     pg_token: Credential | None = None
     provider_ref: Credential | None = None
 
-    def require_credential(self) -> None:
-        """Raise the 422 of an approval that brings nothing to approve with."""
-        if self.pg_token is None and self.provider_ref is None:
-            raise invalid([("/pg_token", CREDENTIAL)])
-
 
 class ReasonBody(Body):
     """`POST …/complete`, `/cancel` and `/fail`."""

@@ -8,7 +8,6 @@ from web.return_urls import (
     UnsafeUrl,
     append_query,
     check_return_url,
-    is_app_url,
     parse_app_scheme,
     parse_origin,
 )
@@ -238,11 +237,6 @@ def test_parameters_are_never_overridden(query: str) -> None:
 
 def test_header_breaks_cannot_be_appended() -> None:
     assert append_query("a-b://c", {"pg_token": "x\r\ny"}) == "a-b://c?pg_token=x%0D%0Ay"
-
-
-def test_app_urls_are_told_apart() -> None:
-    assert is_app_url("strada-shop://paid")
-    assert not is_app_url("https://shop.example/")
 
 
 @given(st.text(alphabet="htps:/@\\.shop#?[]1%0aex \t한", max_size=40))

@@ -197,14 +197,6 @@ def test_small_bodies_may_be_empty_but_not_loose(model: type[Body]) -> None:
     assert pointers(model, {"extra": 1}) == ["/extra"]
 
 
-def test_an_approval_needs_some_credential() -> None:
-    validate(ApproveBody, {"pg_token": "t"}).require_credential()
-    validate(ApproveBody, {"provider_ref": "T1"}).require_credential()
-    with pytest.raises(Problem) as refused:
-        validate(ApproveBody, {}).require_credential()
-    assert refused.value.members["errors"][0]["pointer"] == "/pg_token"
-
-
 @pytest.mark.parametrize(
     ("model", "data", "pointer"),
     [
