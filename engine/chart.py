@@ -23,18 +23,15 @@ from engine.guards import GUARDS, Facts, Given
 
 @dataclass(slots=True)
 class Slot:
-    """The model a machine runs on: a state, the folded facts and what the event carries."""
+    """The model a machine runs on: a state, and to which targets the guards let its event lead."""
 
     state: str
-    facts: Facts
-    given: Given
+    open_targets: frozenset[str]
 
 
 def _cond(guard_id: str) -> Callable[..., bool]:
-    guard = GUARDS[guard_id]
-
     def holds(model: Slot, target: State) -> bool:
-        return guard.holds(model.facts, model.given, str(target.value))
+        return target.value in model.open_targets
 
     holds.__name__ = guard_id
     return holds
@@ -173,6 +170,11 @@ def _edges() -> tuple[Transition, ...]:
 
 TRANSITIONS: tuple[Transition, ...] = _edges()
 EVENTS: tuple[str, ...] = tuple(dict.fromkeys(edge.event for edge in TRANSITIONS))
+_LEAVING: Mapping[tuple[str, str], tuple[Transition, ...]] = {
+    (source, event): tuple(e for e in TRANSITIONS if (e.source, e.event) == (source, event))
+    for source in STATES
+    for event in EVENTS
+}
 _ALLOWED: Mapping[str, tuple[str, ...]] = {
     state: tuple(
         dict.fromkeys(
@@ -210,17 +212,36 @@ def decide(event: str, state: str, facts: Facts, given: Given) -> str | Illegal 
     """
     if event not in EVENTS or state not in DEADLINES:
         raise KeyError(event if event not in EVENTS else state)
-    slot = Slot(state, facts, given)
+    target = _machine_says(
+        event,
+        state,
+        frozenset(
+            edge.target
+            for edge in _LEAVING[state, event]
+            if edge.guard is None or GUARDS[edge.guard].holds(facts, given, edge.target)
+        ),
+    )
+    return _why_not(event, state, facts, given) if target is None else target
+
+
+@cache
+def _machine_says(event: str, state: str, open_targets: frozenset[str]) -> str | None:
+    """The state that the machine goes to, or None where it refuses.
+
+    A machine sees nothing but these three values, so it is asked once about each: building one and
+    sending it an event costs more than all the rest of a transition.
+    """
+    slot = Slot(state, open_targets)
     try:
         PaymentChart(slot).send(event)
     except TransitionNotAllowed:
-        return _why_not(event, state, facts, given)
+        return None
     return slot.state
 
 
 def _why_not(event: str, state: str, facts: Facts, given: Given) -> Illegal | GuardRefused:
-    for edge in TRANSITIONS:
-        if edge.event == event and edge.source == state and edge.guard:
+    for edge in _LEAVING[state, event]:
+        if edge.guard:
             guard = GUARDS[edge.guard]
             if not guard.holds(facts, given, edge.target):
                 return GuardRefused(guard.id, guard.reason)

@@ -42,7 +42,7 @@ def rfc3339(micros: int | None) -> str | None:
     if micros is None:
         return None
     moment = _EPOCH + timedelta(microseconds=micros)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def parse_rfc3339(text: str) -> int:

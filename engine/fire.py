@@ -9,6 +9,7 @@ import json
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from engine import chart
@@ -24,7 +25,8 @@ _FIXED = frozenset(
     "created_at".split()
 )
 _MOVING = tuple(name for name in COLUMNS if name not in _FIXED)
-_UPDATE = f"UPDATE transactions SET {', '.join(f'{name} = ?' for name in _MOVING)}"
+_moving_of = attrgetter(*_MOVING)
+_columns_of = itemgetter(*COLUMNS)
 
 
 class LostRace(Exception):
@@ -65,6 +67,16 @@ class Draft:
     data: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Entries that follow a decided-on transaction, and the columns of its row as they leave it."""
+
+    before: Folded
+    entries: tuple[Entry, ...]
+    columns: dict[str, Any]
+    personal: Committed | None
+
+
 @dataclass(slots=True)
 class Committed:
     """Personal values of an entry, each with its salt, and the commitments the log holds."""
@@ -97,6 +109,13 @@ class Ledger:
         if row is None or (merchant is not None and row["merchant"] != merchant):
             raise Missing("not_found")
         return row
+
+    def flow_of(self, transaction: str, merchant: str | None = None) -> str:
+        """The flow of a transaction; raises Missing as `load` does."""
+        row = self.store.row("SELECT merchant, flow FROM transactions WHERE id = ?", (transaction,))
+        if row is None or (merchant is not None and row["merchant"] != merchant):
+            raise Missing("not_found")
+        return str(row["flow"])
 
     def entry(self, folded: Folded, draft: Draft, caller: Caller) -> Entry:
         """The next entry of a transaction."""
@@ -160,39 +179,49 @@ class Ledger:
         self.append(entry, personal)
         return folded
 
+    def step(
+        self,
+        before: Folded,
+        entries: Iterable[Entry],
+        columns: Mapping[str, Any] | None = None,
+        personal: Committed | None = None,
+    ) -> Step:
+        """What appending these entries comes to; nothing is written yet."""
+        appended = tuple(entries)
+        after = before
+        for entry in appended:
+            after = apply(after, entry)
+        changed = dict(zip(_MOVING, _moving_of(after), strict=True)) | dict(columns or {})
+        if after.status in ("cancelled", "failed", "expired", "refunded"):
+            changed["order_slot"] = None
+        return Step(before, appended, changed, personal)
+
+    def commit(self, step: Step) -> None:
+        """Append a step's entries and move the row to their fold. Call inside `store.write()`.
+
+        Raises LostRace when the row is no longer the one that was decided on.
+        """
+        sets = ", ".join(f"{name} = ?" for name in step.columns)
+        touched = self.store.execute(
+            f"UPDATE transactions SET {sets} WHERE id = ? AND head_seq = ?",
+            (*step.columns.values(), step.before.id, step.before.head_seq),
+        )
+        if touched != 1:
+            raise LostRace
+        personal = step.personal
+        for entry in step.entries:
+            self.append(entry, personal)
+            personal = None
+
     def advance(
         self,
         before: Folded,
         entries: Iterable[Entry],
         columns: Mapping[str, Any] | None = None,
         personal: Committed | None = None,
-    ) -> Folded:
-        """Append entries and move the row to their fold. Call inside `store.write()`.
-
-        Raises LostRace when the row is no longer the one that was decided on.
-        """
-        after, appended = before, list(entries)
-        for entry in appended:
-            after = apply(after, entry)
-        columns = dict(columns or {})
-        if after.status in ("cancelled", "failed", "expired", "refunded"):
-            columns["order_slot"] = None
-        sets = "".join(f", {name} = ?" for name in columns)
-        touched = self.store.execute(
-            f"{_UPDATE}{sets} WHERE id = ? AND head_seq = ?",
-            (
-                *(getattr(after, name) for name in _MOVING),
-                *columns.values(),
-                before.id,
-                before.head_seq,
-            ),
-        )
-        if touched != 1:
-            raise LostRace
-        for entry in appended:
-            self.append(entry, personal)
-            personal = None
-        return after
+    ) -> None:
+        """`step` and `commit` in one, for those who show nobody the row that comes of it."""
+        self.commit(self.step(before, entries, columns, personal))
 
     def append(self, entry: Entry, personal: Committed | None = None) -> None:
         """Write an entry, its place in the outbox, and the personal values it commits to."""
@@ -231,4 +260,4 @@ class Ledger:
 
 def folded_of(row: Row) -> Folded:
     """The folded part of a row."""
-    return Folded(**{name: row[name] for name in COLUMNS})
+    return Folded(*_columns_of(row))

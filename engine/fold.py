@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from engine.chart import CLOSED
@@ -82,6 +83,7 @@ class Folded:
 
 
 COLUMNS: tuple[str, ...] = tuple(field.name for field in dataclasses.fields(Folded))
+_values_of = attrgetter(*COLUMNS)
 
 OUTCOME_UNKNOWN = "outcome_unknown"
 CONTRADICTING = "contradicting_evidence"
@@ -138,12 +140,9 @@ def begin(entry: Entry) -> Folded:
 def apply(before: Folded, entry: Entry) -> Folded:
     """Fold one more entry; returns a new value, or raises Broken."""
     fields = entry.fields
-    after = dataclasses.replace(
-        before,
-        head_seq=fields["seq"],
-        head_hash=entry.hash,
-        last_at=fields["occurred_at"],
-    )
+    after = Folded(*_values_of(before))
+    after.head_seq, after.head_hash = fields["seq"], entry.hash
+    after.last_at = fields["occurred_at"]
     if fields["source"] != before.status:
         raise Broken(f"source {before.status}, the state folded so far")
     if fields["kind"] == "transition":

@@ -84,10 +84,11 @@ class Payments:
                 return known
             folded = folded_of(row)
             entry = self.decisions.transition(caller, row, folded, event, data)
+            columns = self.settlement.watch(folded, entry)
+            step = self.ledger.step(folded, [entry], columns, personal)
+            answer = self.decisions.answer("ok", row | step.columns)
             with self.store.write():
-                columns = self.settlement.watch(folded, entry)
-                self.ledger.advance(folded, [entry], columns, personal)
-                answer = self.decisions.answer("ok", self.ledger.load(transaction))
+                self.ledger.commit(step)
                 self.keys.put(caller, self.clock.now_us(), txn=transaction, answer=answer)
             return answer
 

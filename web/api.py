@@ -144,7 +144,7 @@ def _approve(who: Principal, transaction: str, body: Mapping[str, Any]) -> Answe
 
 def _reported(who: Principal, transaction: str, field: str, reference: str | None) -> bool:
     """Whether the payment is of flow `reported`; raises 422 where the reference does not fit it."""
-    reported = bool(strada().ledger.load(transaction, who.merchant)["flow"] == "reported")
+    reported = strada().ledger.flow_of(transaction, who.merchant) == "reported"
     if reported and reference is None:
         raise schemas.invalid([(f"/{field}", faults.REQUIRED)])
     if not reported and reference is not None:
@@ -175,9 +175,10 @@ def _plain(event: str) -> Callable[[Principal, str, Mapping[str, Any]], Answer]:
 
 
 def _plainly(caller: Caller, transaction: str, event: str, reason: str | None) -> Answer:
-    row = strada().ledger.load(transaction, caller.merchant)
-    if row["flow"] == "reported" and event in ("cancel", "fail"):
-        return strada().reports.close(caller, transaction, event, reason)
+    if event in ("cancel", "fail"):
+        flow = strada().ledger.flow_of(transaction, caller.merchant)
+        if flow == "reported":
+            return strada().reports.close(caller, transaction, event, reason)
     return strada().payments.fire(caller, transaction, event, reason)
 
 
@@ -262,14 +263,12 @@ def known_id(transaction: str) -> str:
 
 def respond(who: Principal, found: Answer) -> Response:
     """The response of an Answer: what this caller may see of it, and a new client secret."""
-    if found.code in ("illegal_transition", "guard_refused"):
-        return answer(found, found.body)
-    resource = json.loads(found.body)
-    if who.is_client:
-        return answer(found, encode(for_client(resource)))
+    refused = found.code in ("illegal_transition", "guard_refused")
+    if who.is_client and not refused:
+        return answer(found, encode(for_client(json.loads(found.body))))
     if found.code == "created":
-        resource["client_secret"] = strada().vault.client_secret(found.txn)
-        return answer(found, encode(resource))
+        secret = strada().vault.client_secret(found.txn)
+        return answer(found, encode(json.loads(found.body) | {"client_secret": secret}))
     return answer(found, found.body)
 
 

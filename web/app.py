@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Request, Response, current_app, g, request
+from flask.sessions import NullSession, SessionInterface, SessionMixin
 from werkzeug.exceptions import HTTPException
 
 from engine.errors import EngineError
@@ -35,8 +36,14 @@ def create_app(strada: Strada, *, worker_inside: bool = False) -> Flask:
         MAX_CONTENT_LENGTH=LARGEST_BODY, WORKER_INSIDE=worker_inside, MAX_FORM_PARTS=50
     )
     app.url_map.merge_slashes = False  # each address has one spelling, and no redirect names Host
+    app.session_interface = _NoSessions()
     app.extensions["strada"] = strada
     app.extensions["rate_limit"] = RateLimit(strada.settings.rate, strada.clock.monotonic)
+    https = strada.settings.base_url.startswith("https:")
+    app.extensions["headers"] = {
+        "api": tuple(api_headers(https=https).items()),
+        "page": tuple(page_headers(https=https).items()),
+    }
     for blueprint in (api, history, pages, health, reference):
         app.register_blueprint(blueprint)
     app.before_request(_begin)
@@ -49,17 +56,33 @@ def create_app(strada: Strada, *, worker_inside: bool = False) -> Flask:
     return app
 
 
+class _NoSessions(SessionInterface):
+    """No cookie of Flask's is ever read or written."""
+
+    def open_session(self, app: Flask, request: Request) -> SessionMixin:
+        """The same empty session for everybody."""
+        return _NO_SESSION
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Nothing to save."""
+
+
+_NO_SESSION = NullSession()
+
+
 def _begin() -> None:
     g.request_id = new_request_id()
     g.language = negotiate(request.headers.get("Accept-Language"))
 
 
 def _finish(response: Response) -> Response:
-    response.headers["Request-Id"] = g.get("request_id") or new_request_id()
-    https = current_app.extensions["strada"].settings.base_url.startswith("https:")
-    headers = page_headers if response.mimetype in ("text/html", "text/css") else api_headers
-    for name, value in headers(https=https).items():
-        response.headers.setdefault(name, value)
+    headers = response.headers
+    headers["Request-Id"] = g.get("request_id") or new_request_id()
+    kind = "page" if response.mimetype in ("text/html", "text/css") else "api"
+    set_already = {name for name, _ in headers}
+    headers.extend(
+        pair for pair in current_app.extensions["headers"][kind] if pair[0] not in set_already
+    )
     return response
 
 

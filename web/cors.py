@@ -61,7 +61,8 @@ def install(app: Flask, strada: Strada) -> None:
     def finish(response: Response) -> Response:
         if not _ours():
             return response
-        response.vary.add("Origin")
+        vary = response.headers.get("Vary")
+        response.headers["Vary"] = f"{vary}, Origin" if vary else "Origin"
         principal = g.get("principal")
         asked = principal is not None and "Origin" in request.headers
         if asked and _may_read(_origins_of(strada, principal.merchant)):

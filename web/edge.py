@@ -1,6 +1,7 @@
 """Reading a request, strictly: the body, the query, and the headers that mean something here.
 
-It refuses what is ambiguous: a body that is not JSON, a parameter or header given twice.
+It refuses what is ambiguous: a body that is not JSON, a parameter given twice. A header that came
+twice arrives joined by a comma (WSGI), which the readers of `web/headers.py` refuse.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from web.problems import Problem
 
 def bearer(request: Request) -> str:
     """The bearer token; raises `unauthenticated` or `invalid_header`."""
-    return parse_authorization(_once(request, "Authorization"))
+    return parse_authorization(request.headers.get("Authorization"))
 
 
 def idempotency_key(request: Request) -> str | None:
     """The Idempotency-Key, unquoted, or None."""
-    return parse_idempotency_key(_once(request, "Idempotency-Key"))
+    return parse_idempotency_key(request.headers.get("Idempotency-Key"))
 
 
 def if_match(request: Request) -> int | None:
     """The version in If-Match, or None."""
-    return parse_if_match(_once(request, "If-Match"))
+    return parse_if_match(request.headers.get("If-Match"))
 
 
 def body_of(request: Request) -> dict[str, Any]:
@@ -49,10 +50,3 @@ def body_of(request: Request) -> dict[str, Any]:
 def query_of(request: Request, readers: Mapping[str, schemas.Reader]) -> dict[str, Any]:
     """The query's parameters, each read by its reader; others and repeats are 422."""
     return schemas.parse_query(request.args.items(multi=True), readers)
-
-
-def _once(request: Request, name: str) -> str | None:
-    values = request.headers.getlist(name)
-    if len(values) > 1:
-        raise Problem("invalid_header", header=name)
-    return values[0] if values else None

@@ -42,8 +42,8 @@ BUGS = (
         "drop IMMEDIATE",
         "P13",
         "engine/store.py",
-        'self.db.atomic("IMMEDIATE")',
-        "self.db.atomic()",
+        '"BEGIN IMMEDIATE"',
+        '"BEGIN"',
         "tests/engine/test_store.py",
     ),
     Bug(
