@@ -1,12 +1,14 @@
 """The database as the engine uses it: reads, one short write transaction, and honest failures.
 
 It refuses to hide a storage error: any failure that is not a broken constraint becomes
-StorageTrouble, and after an I/O error on a write nothing is written until the process restarts.
+StorageTrouble, and after an I/O error that may have lost written pages nothing is written until the
+process restarts.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +18,13 @@ import apsw
 import peewee
 from playhouse.migrations import Runner
 
-from engine.dialect import DurableSqlite, exclusive
+from engine.dialect import (
+    LOCK_WAIT_S,
+    DurableSqlite,
+    exclusive,
+    may_have_lost_pages,
+    needs_a_new_connection,
+)
 from engine.errors import StorageTrouble
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -69,16 +77,37 @@ class Store:
         Raises StorageTrouble when the database cannot take it; constraint violations pass as
         peewee.IntegrityError.
         """
-        if self._poisoned:
-            raise StorageTrouble(self._poisoned)
-        with self._writer, _storage_errors():
+        with _storage_errors(), self._turn():
+            if self._poisoned:  # looked at in our turn: the writer before us may have met it
+                raise StorageTrouble(self._poisoned)
             try:
                 with self.db.atomic("IMMEDIATE"):
                     yield
-            except (peewee.OperationalError, apsw.IOError) as error:
-                if isinstance(error.__cause__ or error, apsw.IOError):
-                    self._poisoned = "an I/O error on a write; restart after checking the disk"
+            except (peewee.PeeweeException, apsw.Error) as error:
+                self._weigh_failure(error)
                 raise
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One writer of this process at a time; all waiting together lasts LOCK_WAIT_S at most."""
+        if self._writer.acquire(blocking=False):
+            left = None
+        else:
+            ends = time.monotonic() + LOCK_WAIT_S
+            if not self._writer.acquire(timeout=LOCK_WAIT_S):
+                raise StorageTrouble("the database is locked")
+            left = max(ends - time.monotonic(), 0)
+        try:
+            with self.db.waiting_at_most(left):
+                yield
+        finally:
+            self._writer.release()
+
+    def _weigh_failure(self, error: BaseException) -> None:
+        if may_have_lost_pages(error):
+            self._poisoned = "an I/O error on a write; restart after checking the disk"
+        elif self.db.transaction_depth() == 0 and needs_a_new_connection(self.db, error):
+            self.close()
 
     @property
     def poisoned(self) -> str | None:
