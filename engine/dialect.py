@@ -39,8 +39,8 @@ _NOTHING_WRITTEN = frozenset(
         apsw.SQLITE_IOERR_UNLOCK,
     }
 )
-"""I/O errors after which every page that was written is still where it was. The shared memory of the
-WAL holds nothing that a restart needs, and finds no room on a full disk."""
+"""I/O errors that lose no page that was written. The shared memory of the WAL holds nothing that a
+restart needs, and finds no room on a full disk."""
 
 _PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 
@@ -258,7 +258,7 @@ class DurableSqlite(APSWDatabase):  # type: ignore[misc]
 
 
 def may_have_lost_pages(error: BaseException) -> bool:
-    """Whether the system may have thrown away what it had taken to write: a later fsync would lie."""
+    """Whether the system may have dropped what it had taken to write: a later fsync would lie."""
     found = [cause for cause in _causes(error) if isinstance(cause, apsw.IOError)]
     return any(getattr(cause, "extendedresult", None) not in _NOTHING_WRITTEN for cause in found)
 

@@ -84,7 +84,7 @@ class Disk(apsw.VFS):
         self._inodes: dict[str, int] = {}
         super().__init__(self.name, SYSTEM, makedefault=True)
 
-    def xOpen(self, name: Any, flags: list[int]) -> File:  # noqa: N802
+    def xOpen(self, name: Any, flags: list[int]) -> File:
         path = name.filename() if isinstance(name, apsw.URIFilename) else name
         self.meet("open", path or "")
         if path is not None and path not in self._inodes:
@@ -92,7 +92,7 @@ class Disk(apsw.VFS):
             self.record("create", path)
         return File(self, name, path or "", flags)
 
-    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802
+    def xDelete(self, filename: str, syncdir: bool) -> None:
         super().xDelete(filename, syncdir)
         self.record("unlink", filename)
         self._inodes.pop(filename, None)
@@ -134,21 +134,21 @@ class File(apsw.VFSFile):
         self._folder_unsynced = bool(flags[0] & journal)
         super().__init__(SYSTEM, name, flags)
 
-    def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802
+    def xRead(self, amount: int, offset: int) -> bytes:
         self._disk.meet("read", self._path)
         return bytes(super().xRead(amount, offset))
 
-    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
+    def xWrite(self, data: bytes, offset: int) -> None:
         self._disk.meet("write", self._path)
         super().xWrite(data, offset)
         self._disk.record("write", self._path, offset, bytes(data))
 
-    def xTruncate(self, newsize: int) -> None:  # noqa: N802
+    def xTruncate(self, newsize: int) -> None:
         self._disk.meet("write", self._path)
         super().xTruncate(newsize)
         self._disk.record("truncate", self._path, newsize)
 
-    def xSync(self, flags: int) -> None:  # noqa: N802
+    def xSync(self, flags: int) -> None:
         """The system's VFS also syncs the folder when it first syncs a journal."""
         try:
             self._disk.meet("sync", self._path)
