@@ -22,6 +22,26 @@ OLDEST_SQLITE = (3, 52, 0)
 
 LOCK_WAIT_S = 5.0
 
+_NOTHING_WRITTEN = frozenset(
+    {
+        apsw.SQLITE_IOERR_ACCESS,
+        apsw.SQLITE_IOERR_CHECKRESERVEDLOCK,
+        apsw.SQLITE_IOERR_FSTAT,
+        apsw.SQLITE_IOERR_LOCK,
+        apsw.SQLITE_IOERR_NOMEM,
+        apsw.SQLITE_IOERR_RDLOCK,
+        apsw.SQLITE_IOERR_READ,
+        apsw.SQLITE_IOERR_SHMLOCK,
+        apsw.SQLITE_IOERR_SHMMAP,
+        apsw.SQLITE_IOERR_SHMOPEN,
+        apsw.SQLITE_IOERR_SHMSIZE,
+        apsw.SQLITE_IOERR_SHORT_READ,
+        apsw.SQLITE_IOERR_UNLOCK,
+    }
+)
+"""I/O errors that lose no page that was written. The shared memory of the WAL holds nothing that a
+restart needs, and finds no room on a full disk."""
+
 _PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 
 _TABLES = """
@@ -222,6 +242,42 @@ class DurableSqlite(APSWDatabase):  # type: ignore[misc]
         found = {name: conn.pragma(name) for name in _PRAGMAS}
         if found != _PRAGMAS and self.database != ":memory:":
             raise RuntimeError(f"SQLite did not take the pragmas {_PRAGMAS}: it says {found}")
+
+    @contextmanager
+    def waiting_at_most(self, seconds: float | None) -> Iterator[None]:
+        """Let this thread wait for a lock so long in the block; None leaves it as it is."""
+        if seconds is None:
+            yield
+            return
+        self.connection().setbusytimeout(int(seconds * 1000))
+        try:
+            yield
+        finally:
+            if not self.is_closed():
+                self.connection().setbusytimeout(int(LOCK_WAIT_S * 1000))
+
+
+def may_have_lost_pages(error: BaseException) -> bool:
+    """Whether the system may have dropped what it had taken to write: a later fsync would lie."""
+    found = [cause for cause in _causes(error) if isinstance(cause, apsw.IOError)]
+    return any(getattr(cause, "extendedresult", None) not in _NOTHING_WRITTEN for cause in found)
+
+
+def needs_a_new_connection(db: DurableSqlite, error: BaseException) -> bool:
+    """Whether this thread's connection stays useless although its cause goes.
+
+    One opened while the file was read-only never writes; one left inside a transaction begins none.
+    """
+    stuck = any(isinstance(cause, apsw.ReadOnlyError) for cause in _causes(error))
+    return not db.is_closed() and (stuck or db.connection().in_transaction)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """What SQLite said: peewee carries it as its first argument, and a failed rollback hides it."""
+    while error is not None:
+        yield error
+        yield from (argument for argument in error.args[:1] if isinstance(argument, apsw.Error))
+        error = error.__context__
 
 
 def _as_text(cursor: Any, number: int, value: Any) -> str:

@@ -7,6 +7,7 @@ refuses to call a gateway inside a database transaction, and to say "failed" bec
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,7 +15,14 @@ from typing import Any
 from engine import chart
 from engine.clock import Clock
 from engine.decision import Decisions, present
-from engine.errors import Conflict, EngineError, GatewayTrouble, Invalid, Missing
+from engine.errors import (
+    Conflict,
+    EngineError,
+    GatewayTrouble,
+    Invalid,
+    Missing,
+    StorageTrouble,
+)
 from engine.fire import Caller, Committed, Ledger, commit_to, folded_of
 from engine.fold import Folded
 from engine.gateway import Gateways
@@ -24,12 +32,13 @@ from engine.merchants import Merchants
 from engine.money import Tax, TaxRefusal, split_refund
 from engine.operations import Durations, Operations, intent
 from engine.orders import NewOrder, Orders
-from engine.provider import Urls
+from engine.provider import Outcome, Urls
 from engine.resource import render
 from engine.settlement import Settlement
 from engine.store import Row, Store
 from engine.vault import Vault, token_hash
 
+_LOG = logging.getLogger("strada.payments")
 LinkMaker = Callable[[Row, str], Urls]
 """Given a row and a fresh return token: the URLs a gateway sends the customer back to."""
 
@@ -190,7 +199,7 @@ class Payments:
         row, op = begun
         ends = self.clock.monotonic() + self.gateways.deadline_s()
         outcome = self.gateways.approve(row, op, credential)
-        self.settlement.conclude(transaction, op, outcome, "live", ends)
+        self._conclude(transaction, op, outcome, ends)
         return self._after(caller, transaction, op)
 
     def refund(
@@ -222,7 +231,7 @@ class Payments:
         row, op = begun
         ends = self.clock.monotonic() + self.gateways.deadline_s()
         outcome = self.gateways.refund(row, op)
-        self.settlement.conclude(transaction, op["id"], outcome, "live", ends)
+        self._conclude(transaction, op["id"], outcome, ends)
         return self._after(caller, transaction, op["id"])
 
     def _refund_part(
@@ -277,18 +286,25 @@ class Payments:
 
     # ---- answering
 
+    def _conclude(self, transaction: str, op_id: str, outcome: Outcome, ends: float) -> None:
+        """Apply a live answer. Where it cannot be written it stays unknown: the call was made."""
+        try:
+            self.settlement.conclude(transaction, op_id, outcome, "live", ends)
+        except StorageTrouble as trouble:
+            _LOG.error("the outcome of %s is for the worker to find: %s", op_id, trouble.detail)
+
     def _after(self, caller: Caller, transaction: str, op_id: str) -> Answer:
         """The answer of a call whose live part has ended."""
         row = self.ledger.load(transaction)
         op = self.operations.get(op_id)
         if op is None:
             raise Missing("not_found")
+        if op["state"] == "open":
+            return self.decisions.answer("unknown", row)
         if caller.key_mac is not None:
             known = self.keys.find(caller, self.clock.now_us())
             if isinstance(known, Answer):
                 return Answer(known.code, known.body, known.version, known.txn)
-        if op["state"] == "open":
-            return self.decisions.answer("unknown", row)
         if op["kind"] == "prepare" and op["state"] != "settled":
             raise self._not_prepared(row, op)
         if op["kind"] == "approve" and op["state"] == "rejected" and not is_decline(op):

@@ -1,12 +1,14 @@
 """The database as the engine uses it: reads, one short write transaction, and honest failures.
 
 It refuses to hide a storage error: any failure that is not a broken constraint becomes
-StorageTrouble, and after an I/O error on a write nothing is written until the process restarts.
+StorageTrouble, and after an I/O error that may have lost written pages nothing is written until the
+process restarts.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +18,13 @@ import apsw
 import peewee
 from playhouse.migrations import Runner
 
-from engine.dialect import LOCK_WAIT_S, DurableSqlite, exclusive
+from engine.dialect import (
+    LOCK_WAIT_S,
+    DurableSqlite,
+    exclusive,
+    may_have_lost_pages,
+    needs_a_new_connection,
+)
 from engine.errors import StorageTrouble
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -71,8 +79,8 @@ class Store:
         Raises StorageTrouble when the database cannot take it; constraint violations pass as
         peewee.IntegrityError.
         """
-        with self._turn(), _storage_errors:
-            if self._poisoned:
+        with _storage_errors, self._turn():
+            if self._poisoned:  # looked at in our turn: the writer before us may have met it
                 raise StorageTrouble(self._poisoned)
             connection = self._connection()
             try:
@@ -80,29 +88,40 @@ class Store:
                 try:
                     yield
                     if not connection.in_transaction:
-                        raise StorageTrouble("the transaction was rolled back underneath")
+                        raise StorageTrouble("SQLite gave the transaction up")
                     connection.execute("COMMIT")
                 except BaseException:
-                    if connection.in_transaction:  # else SQLite has rolled back by itself
+                    if connection.in_transaction:
                         connection.execute("ROLLBACK")
                     raise
-            except (StorageTrouble, apsw.IOError) as error:
-                if isinstance(error.__cause__ or error, apsw.IOError):
-                    self._poisoned = "an I/O error on a write; restart after checking the disk"
+            except (StorageTrouble, apsw.Error) as error:
+                self._weigh_failure(error)
                 raise
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """Writers of one process queue here, not at SQLite's lock, where waiting means polling."""
-        if not self._writer.acquire(timeout=LOCK_WAIT_S):
-            raise StorageTrouble("the database is locked")
+        """One writer of this process at a time; all waiting together lasts LOCK_WAIT_S at most."""
+        if self._writer.acquire(blocking=False):
+            left = None
+        else:
+            ends = time.monotonic() + LOCK_WAIT_S
+            if not self._writer.acquire(timeout=LOCK_WAIT_S):
+                raise StorageTrouble("the database is locked")
+            left = max(ends - time.monotonic(), 0)
         try:
-            yield
+            with self.db.waiting_at_most(left):
+                yield
         finally:
             self._writer.release()
 
+    def _weigh_failure(self, error: BaseException) -> None:
+        if may_have_lost_pages(error):
+            self._poisoned = "an I/O error on a write; restart after checking the disk"
+        elif needs_a_new_connection(self.db, error):
+            self.close()
+
     def _connection(self) -> apsw.Connection:
-        """This thread's connection: Peewee opens it, apsw is spoken to directly (10 x faster)."""
+        """This thread's connection: Peewee opens it, apsw is spoken to directly, for speed."""
         connection: apsw.Connection = self.db.connection()
         return connection
 

@@ -22,6 +22,8 @@ BATCH = 50
 """How many rows of a kind one round takes, so that no kind starves another."""
 IDLE_S = 0.5
 """How long an idle worker sleeps between rounds, before scaling."""
+STORAGE_WAIT_S = 5.0
+"""How long it leaves a failing database alone, before scaling."""
 WATCH_AGAIN_S = 300
 """When a watchful look-up got no answer: the next one."""
 _LOG = logging.getLogger("strada.worker")
@@ -58,17 +60,18 @@ class Worker:
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; a failing database is waited for, never given up on."""
         while not stop.is_set():
+            rest_s = IDLE_S
             try:
                 busy = self.run_once().busy
                 self.last_round_at = self._clock.now_us()
             except StorageTrouble as trouble:
                 _LOG.warning("the worker waits for the database: %s", trouble.detail)
-                busy = False
+                busy, rest_s = False, STORAGE_WAIT_S
             except Exception:
                 _LOG.exception("a round of the worker failed")
                 busy = False
             if not busy:
-                stop.wait(max(self._clock.seconds(IDLE_S), 0.01))
+                stop.wait(max(self._clock.seconds(rest_s), 0.01))
         self._store.close()
 
     def run_once(self) -> Round:

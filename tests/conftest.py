@@ -26,3 +26,11 @@ def house(tmp_path: Path) -> Iterator[House]:
 def site(house: House) -> Site:
     """The HTTP edge over a fresh house."""
     return Site(house)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the fault tests did: each says it in a property named `fault`."""
+    for report in terminalreporter.getreports("passed"):
+        for name, said in report.user_properties:
+            if name == "fault":
+                terminalreporter.write_line(str(said))

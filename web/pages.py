@@ -45,7 +45,9 @@ def come_back(token: str, leg: str) -> Response:
         row = _strada().returns.hit(token, leg, given[0] if given else None, g.request_id)
     except EngineError as error:
         if error.code == "storage_unavailable":
-            return _page("later", 503)
+            later = _page("later", 503)
+            later.headers["Retry-After"] = str(error.retry_after)
+            return later
         return _page("gone" if error.code == "gone" else "unknown_link", _status(error))
     return _send_on(row)
 
