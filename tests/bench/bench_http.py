@@ -1,0 +1,177 @@
+"""What a transition costs over HTTP: rate, p50, p99 at 1, 8, 32 callers, as ratios to raw commits.
+
+A real `strada serve` process, SQLite with synchronous=FULL, everything on (authentication,
+validation, idempotency, log, outbox). `create`, `complete` and `cancel` call no gateway; for
+`approve` and `refund` the simulator runs in a process of its own. Rounds of load and of raw commits
+alternate and medians are taken. Options: `--quick` (fewer), `--json`, `--compare`.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import apsw
+
+HERE = Path(__file__).resolve()
+sys.path[:0] = [str(HERE.parent), str(HERE.parents[1]), str(HERE.parents[2])]
+
+import load  # noqa: E402
+from e2e.town import Town  # noqa: E402
+from raw import Raw  # noqa: E402
+from results import report  # noqa: E402
+
+QUICK = "--quick" in sys.argv
+ROUNDS = 2 if QUICK else 5
+STEPS = 200 if QUICK else 600
+PAID_STEPS = 24 if QUICK else 64
+CALLERS = (1, 8, 32)
+COMMITS = 600
+
+Fired = tuple[str, bytes]
+"""A transaction and the body of the event to fire on it."""
+
+
+class Bench:
+    """A town, a yardstick, and payments brought to where an event can be fired on them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.town = Town(folder)
+        self.raw = Raw(folder / "raw.db")
+        self._database = folder / "strada.db"
+        self._orders = 0
+        self._approved: list[str] = []
+        self._completed: list[str] = []
+
+    def close(self) -> None:
+        """End what was started."""
+        self.raw.close()
+        self.town.close()
+
+    def create(self, callers: int) -> load.Load:
+        """Create transactions."""
+        asked = []
+        for _ in range(STEPS):
+            self._orders += 1
+            body = {
+                "provider": "kakaopay",
+                "order_id": f"bench-{self._orders}",
+                "item_name": "초코파이 외 2건",
+                "quantity": 3,
+                "amount": 12_000,
+                "currency": "KRW",
+                "customer_id": "user-7",
+                "return_url": "http://127.0.0.1:1/done",
+            }
+            asked.append(self._request("", json.dumps(body).encode(), f"create-{self._orders}"))
+        return self._load(asked, callers, "201")
+
+    def cancel(self, callers: int) -> load.Load:
+        """Cancel what was created."""
+        return self._fire("cancel", [(txn, b"") for txn in self._created()], callers)
+
+    def approve(self, callers: int) -> load.Load:
+        """Approve payments that the customer has paid at the gateway."""
+        made = [self._paid() for _ in range(PAID_STEPS)]
+        self._approved += [txn for txn, _ in made]
+        return self._fire("approve", made, callers)
+
+    def complete(self, callers: int) -> load.Load:
+        """Complete what was approved."""
+        made, self._approved = self._approved, []
+        self._completed += made
+        return self._fire("complete", [(txn, b"") for txn in made], callers)
+
+    def refund(self, callers: int) -> load.Load:
+        """Refund all of what was completed."""
+        made, self._completed = self._completed, []
+        return self._fire("refund", [(txn, b"{}") for txn in made], callers)
+
+    def _created(self) -> list[str]:
+        reader = apsw.Connection(str(self._database), flags=apsw.SQLITE_OPEN_READONLY)
+        found = reader.execute("SELECT id FROM transactions WHERE status = 'created'").fetchall()
+        reader.close()
+        return [txn for (txn,) in found]
+
+    def _paid(self) -> Fired:
+        ready = self.town.ready()
+        query = parse_qs(urlsplit(self.town.pay(ready)).query)
+        return ready["id"], json.dumps({"pg_token": query["pg_token"][0]}).encode()
+
+    def _fire(self, event: str, made: list[Fired], callers: int) -> load.Load:
+        asked = [self._request(f"/{txn}/{event}", body, f"{event}-{txn}") for txn, body in made]
+        return self._load(asked, callers, "200")
+
+    def _request(self, path: str, body: bytes, key: str) -> bytes:
+        path, port = f"/v1/transactions{path}", self.town.port
+        return load.request(port, "POST", path, self.town.key, body, Idempotency_Key=key)
+
+    def _load(self, asked: list[bytes], callers: int, expected: str) -> load.Load:
+        done = load.run(self.town.port, callers, asked)
+        if set(done.statuses) != {expected}:
+            raise SystemExit(f"expected {expected} only, got {done.statuses}")
+        return done
+
+
+def measure(
+    bench: Bench, events: dict[str, Callable[[int], load.Load]], callers: int
+) -> dict[str, float]:
+    """Rounds of each event in turn, with raw commits before each."""
+    seen: dict[str, list[tuple[float, load.Load]]] = {event: [] for event in events}
+    for _ in range(ROUNDS):
+        for event, once in events.items():
+            commits = bench.raw.commits_per_s(COMMITS)
+            seen[event].append((commits, once(callers)))
+    found: dict[str, float] = {}
+    for event, runs in seen.items():
+        name = f"{event}, {callers} callers: "
+        found[name + "per s"] = statistics.median(run.rate for _, run in runs)
+        found[name + "x raw commits"] = statistics.median(run.rate / raw for raw, run in runs)
+        found[name + "p50 ms"] = statistics.median(run.percentile_ms(50) for _, run in runs)
+        found[name + "p99 ms"] = statistics.median(run.percentile_ms(99) for _, run in runs)
+    return found
+
+
+def main() -> None:
+    """Run the bench."""
+    with tempfile.TemporaryDirectory(prefix="strada-bench-") as folder:
+        bench = Bench(Path(folder))
+        try:
+            report("http", _all(bench))
+        finally:
+            bench.close()
+
+
+def _all(bench: Bench) -> dict[str, float]:
+    result = {"ready after s": _restart(bench.town), "idle MB": _resident_mb(bench.town)}
+    result["raw commits per s"] = bench.raw.commits_per_s(4 * COMMITS)
+    names = ("create", "cancel", "approve", "complete", "refund")
+    for callers in CALLERS:
+        result |= measure(bench, {name: getattr(bench, name) for name in names}, callers)
+    result["resident after load MB"] = _resident_mb(bench.town)
+    return result
+
+
+def _restart(town: Town) -> float:
+    town.server.stop()
+    begun = time.monotonic()
+    town.server = town.start_server()
+    return time.monotonic() - begun
+
+
+def _resident_mb(town: Town) -> float:
+    status = Path(f"/proc/{town.server.popen.pid}/status")
+    if not status.exists():
+        return float("nan")
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024
+
+
+if __name__ == "__main__":
+    main()
