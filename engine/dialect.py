@@ -6,6 +6,7 @@ is not durable (`synchronous=FULL`, WAL) and an SQLite with the WAL-reset bug.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -41,6 +42,9 @@ _NOTHING_WRITTEN = frozenset(
 )
 """I/O errors that lose no page that was written. The shared memory of the WAL holds nothing that a
 restart needs, and finds no room on a full disk."""
+
+_NO_ROOM = frozenset({errno.EDQUOT, errno.EFBIG})
+"""Writes refused at once, like those to a full disk, which SQLite calls I/O errors."""
 
 _PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 
@@ -257,10 +261,13 @@ class DurableSqlite(APSWDatabase):  # type: ignore[misc]
                 self.connection().setbusytimeout(int(LOCK_WAIT_S * 1000))
 
 
-def may_have_lost_pages(error: BaseException) -> bool:
+def may_have_lost_pages(db: DurableSqlite, error: BaseException) -> bool:
     """Whether the system may have dropped what it had taken to write: a later fsync would lie."""
     found = [cause for cause in _causes(error) if isinstance(cause, apsw.IOError)]
-    return any(getattr(cause, "extendedresult", None) not in _NOTHING_WRITTEN for cause in found)
+    codes = {getattr(cause, "extendedresult", None) for cause in found} - _NOTHING_WRITTEN
+    if codes == {apsw.SQLITE_IOERR_WRITE} and not db.is_closed():
+        return db.connection().system_errno not in _NO_ROOM
+    return bool(codes)
 
 
 def needs_a_new_connection(db: DurableSqlite, error: BaseException) -> bool:
@@ -273,10 +280,9 @@ def needs_a_new_connection(db: DurableSqlite, error: BaseException) -> bool:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """What SQLite said: peewee carries it as its first argument, and a failed rollback hides it."""
+    """What SQLite said: peewee raises its own while handling it, and so does a failed rollback."""
     while error is not None:
         yield error
-        yield from (argument for argument in error.args[:1] if isinstance(argument, apsw.Error))
         error = error.__context__
 
 
