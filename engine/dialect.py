@@ -43,8 +43,11 @@ _NOTHING_WRITTEN = frozenset(
 """I/O errors that lose no page that was written. The shared memory of the WAL holds nothing that a
 restart needs, and finds no room on a full disk."""
 
-_NO_ROOM = frozenset({errno.EDQUOT, errno.EFBIG})
-"""Writes refused at once, like those to a full disk, which SQLite calls I/O errors."""
+_REFUSED = frozenset(
+    {errno.EACCES, errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EPERM, errno.EROFS}
+)
+"""Why the system takes no write in the first place, as from a full disk; SQLite calls these I/O
+errors. EBADF: the file was opened while it could only be read."""
 
 _PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 
@@ -266,7 +269,7 @@ def may_have_lost_pages(db: DurableSqlite, error: BaseException) -> bool:
     found = [cause for cause in _causes(error) if isinstance(cause, apsw.IOError)]
     codes = {getattr(cause, "extendedresult", None) for cause in found} - _NOTHING_WRITTEN
     if codes == {apsw.SQLITE_IOERR_WRITE} and not db.is_closed():
-        return db.connection().system_errno not in _NO_ROOM
+        return db.connection().system_errno not in _REFUSED
     return bool(codes)
 
 
@@ -275,7 +278,7 @@ def needs_a_new_connection(db: DurableSqlite, error: BaseException) -> bool:
 
     One opened while the file was read-only never writes; one left inside a transaction begins none.
     """
-    stuck = any(isinstance(cause, apsw.ReadOnlyError) for cause in _causes(error))
+    stuck = any(isinstance(cause, apsw.ReadOnlyError | apsw.IOError) for cause in _causes(error))
     return not db.is_closed() and (stuck or db.connection().in_transaction)
 
 

@@ -30,7 +30,7 @@ def site(house: House) -> Site:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What the fault tests did: lines under `fault`, and numbers, which are summed by their name."""
+    """What fault tests did: lines named `fault`, and numbers, which are summed by their name."""
     sums: Counter[str] = Counter()
     for report in terminalreporter.getreports(""):
         for name, said in report.user_properties if report.when == "teardown" else ():

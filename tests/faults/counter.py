@@ -33,9 +33,10 @@ STEPS: dict[str, Callable[[House], str | None]] = {
 class Counter:
     """A site over a house on a failing disk, all in this thread."""
 
-    def __init__(self, path: Path, disk: Disk) -> None:
+    def __init__(self, path: Path, disk: Disk | None = None) -> None:
         self.path = path
-        self.disk = disk
+        if disk is not None:
+            self.disk = disk
         self.house = House(path)
         self.site = Site(self.house)
         self._another = self._thread_of_the_server()
@@ -75,14 +76,26 @@ class Counter:
 
 @contextmanager
 def opened(folder: Path) -> Iterator[Counter]:
-    """A counter for the block; at its end the whole log is verified."""
+    """A counter on a disk that can be told to fail; at its end the whole log is verified."""
     with inserted() as disk:
         counter = Counter(folder / "strada.db", disk)
         yield counter
         disk.heal()
-        report = verify(counter.house.store)
-        counter.close()
-        assert report.whole, report.findings
+        _verified(counter)
+
+
+@contextmanager
+def on_the_real_disk(folder: Path) -> Iterator[Counter]:
+    """A counter with nothing between SQLite and the system; its log is verified too."""
+    counter = Counter(folder / "strada.db")
+    yield counter
+    _verified(counter)
+
+
+def _verified(counter: Counter) -> None:
+    report = verify(counter.house.store)
+    counter.close()
+    assert report.whole, report.findings
 
 
 def disk_full(counter: Counter) -> Fault:
@@ -106,10 +119,10 @@ def not_writable(counter: Counter) -> Fault:
     return counter.disk.fail("write", read_only())
 
 
-def opened_read_only(counter: Counter) -> None:
+def opened_read_only(counter: Counter) -> Fault:
     """The connection was made while the file was not writable."""
     counter.house.store.close()
-    counter.disk.read_only = True
+    return counter.disk.fail("open_to_write", read_only())
 
 
 def no_shared_memory(counter: Counter) -> Fault:
@@ -127,7 +140,7 @@ def failed_write(counter: Counter) -> Fault:
     return counter.disk.fail("write", io_error(apsw.SQLITE_IOERR_WRITE), "-wal", times=1)
 
 
-PASSING: dict[str, Callable[[Counter], Fault | None]] = {
+PASSING: dict[str, Callable[[Counter], Fault]] = {
     fault.__name__: fault  # type: ignore[attr-defined]
     for fault in (disk_full, wal_full, unreadable, not_writable, opened_read_only, no_shared_memory)
 }

@@ -36,8 +36,9 @@ class Event:
 
 @dataclass(slots=True)
 class Fault:
-    """A failure of `on` (read, write, sync, open) at files whose name ends so; counts its firings.
+    """A failure of `on` at files whose name ends so; counts its firings.
 
+    on: read, write, sync, open, or open_to_write, after which the file may only be read.
     skip: how many such calls pass first. times: None until it is lifted.
     """
 
@@ -87,7 +88,6 @@ class Disk(apsw.VFS):
         self.name = f"disk-{next(_NUMBERS)}"
         self.tape: list[Event] = []
         self.faults: list[Fault] = []
-        self.read_only = False
         self.fired = 0
         self._taping = tape
         self._inodes: dict[str, int] = {}
@@ -99,7 +99,8 @@ class Disk(apsw.VFS):
         if path is not None and path not in self._inodes:
             self._inodes[path] = next(_NUMBERS)
             self.record("create", path)
-        if self.read_only:  # as the system's VFS does where it may not write
+        if any(fault.hits("open_to_write", path or "") for fault in self.faults):
+            # as the system's VFS does where it may only read
             flags[0] &= ~(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
             flags[0] |= apsw.SQLITE_OPEN_READONLY
         return File(self, name, path or "", flags)
@@ -139,7 +140,6 @@ class Disk(apsw.VFS):
         """Fail no more."""
         self.fired += sum(fault.fired for fault in self.faults)
         self.faults.clear()
-        self.read_only = False
 
 
 class File(apsw.VFSFile):
