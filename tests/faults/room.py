@@ -35,7 +35,7 @@ def _mount(*arguments: str) -> bool:
 
 
 def _unmount(folder: Path) -> None:
-    """Lazily: SQLite closes a file only when no other connection of the process has a lock on it."""
+    """Lazily: SQLite keeps a file open while another connection of the process has a lock on it."""
     subprocess.run(["umount", "-l", str(folder)], capture_output=True, timeout=20, check=True)
 
 
