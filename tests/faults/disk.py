@@ -38,7 +38,8 @@ class Event:
 class Fault:
     """A failure of `on` at files whose name ends so; counts its firings.
 
-    on: read, write, sync, open, or open_to_write, after which the file may only be read.
+    on: read, write, sync, open; open_to_write, after which the file may only be read; lie, a sync
+    that is answered as if it had been done.
     skip: how many such calls pass first. times: None until it is lifted.
     """
 
@@ -99,7 +100,7 @@ class Disk(apsw.VFS):
         if path is not None and path not in self._inodes:
             self._inodes[path] = next(_NUMBERS)
             self.record("create", path)
-        if any(fault.hits("open_to_write", path or "") for fault in self.faults):
+        if self.hit("open_to_write", path or ""):
             # as the system's VFS does where it may only read
             flags[0] &= ~(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
             flags[0] |= apsw.SQLITE_OPEN_READONLY
@@ -121,6 +122,10 @@ class Disk(apsw.VFS):
         for fault in self.faults:
             if fault.hits(on, name):
                 raise fault.error
+
+    def hit(self, on: str, name: str) -> bool:
+        """Whether a fault changes this call without failing it."""
+        return any(fault.hits(on, name) for fault in self.faults)
 
     def record(self, kind: str, name: str, offset: int = 0, data: Any = b"") -> None:
         """Write a line of the tape; files without a name are gone at a crash anyway."""
@@ -173,6 +178,9 @@ class File(apsw.VFSFile):
         except apsw.Error:
             self._disk.record("failed_sync", self._path)
             raise
+        if self._disk.hit("lie", self._path):
+            self._disk.record("failed_sync", self._path)
+            return
         super().xSync(flags)
         self._disk.record("sync", self._path)
         if self._folder_unsynced:
