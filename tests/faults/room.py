@@ -10,8 +10,10 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+from faults.disk import inserted, read_only
 
 MIB = 1 << 20
 HELD_S = 30
@@ -85,23 +87,23 @@ class Room:
 @contextmanager
 def may_only_be_read(folder: Path) -> Iterator[str]:
     """Whoever opens a file of the folder in this block may only read it; yields the means."""
+    with ExitStack() as undo:
+        yield _made_read_only(folder, undo)
+
+
+def _made_read_only(folder: Path, undo: ExitStack) -> str:
     place = str(folder)
-    bound = _mount("--bind", place, place)
-    if bound and _mount("-o", "remount,bind,ro", place):
-        means = "a read-only mount"
-    else:
-        assert os.geteuid() != 0, "root needs the right to mount"
-        means = "file modes"
+    if _mount("--bind", place, place):
+        undo.callback(_unmount, folder)
+        if _mount("-o", "remount,bind,ro", place):
+            return "a read-only mount"
+    if os.geteuid() != 0:
         for path in folder.iterdir():
+            undo.callback(path.chmod, path.stat().st_mode)
             path.chmod(0o444)
-    try:
-        yield means
-    finally:
-        if bound:
-            _unmount(folder)
-        else:
-            for path in folder.iterdir():
-                path.chmod(0o644)
+        return "file modes"
+    undo.enter_context(inserted()).fail("open_to_write", read_only())
+    return "the test's own disk"  # root may write whatever it likes, and here may not mount
 
 
 @contextmanager
