@@ -6,6 +6,7 @@ is not durable (`synchronous=FULL`, WAL) and an SQLite with the WAL-reset bug.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -41,6 +42,12 @@ _NOTHING_WRITTEN = frozenset(
 )
 """I/O errors that lose no page that was written. The shared memory of the WAL holds nothing that a
 restart needs, and finds no room on a full disk."""
+
+_REFUSED = frozenset(
+    {errno.EACCES, errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EPERM, errno.EROFS}
+)
+"""Why the system takes no write in the first place, as from a full disk; SQLite calls these I/O
+errors. EBADF: the file was opened while it could only be read."""
 
 _PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 
@@ -257,10 +264,13 @@ class DurableSqlite(APSWDatabase):  # type: ignore[misc]
                 self.connection().setbusytimeout(int(LOCK_WAIT_S * 1000))
 
 
-def may_have_lost_pages(error: BaseException) -> bool:
+def may_have_lost_pages(db: DurableSqlite, error: BaseException) -> bool:
     """Whether the system may have dropped what it had taken to write: a later fsync would lie."""
     found = [cause for cause in _causes(error) if isinstance(cause, apsw.IOError)]
-    return any(getattr(cause, "extendedresult", None) not in _NOTHING_WRITTEN for cause in found)
+    codes = {getattr(cause, "extendedresult", None) for cause in found} - _NOTHING_WRITTEN
+    if codes == {apsw.SQLITE_IOERR_WRITE} and not db.is_closed():
+        return db.connection().system_errno not in _REFUSED
+    return bool(codes)
 
 
 def needs_a_new_connection(db: DurableSqlite, error: BaseException) -> bool:
@@ -268,15 +278,14 @@ def needs_a_new_connection(db: DurableSqlite, error: BaseException) -> bool:
 
     One opened while the file was read-only never writes; one left inside a transaction begins none.
     """
-    stuck = any(isinstance(cause, apsw.ReadOnlyError) for cause in _causes(error))
+    stuck = any(isinstance(cause, apsw.ReadOnlyError | apsw.IOError) for cause in _causes(error))
     return not db.is_closed() and (stuck or db.connection().in_transaction)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """What SQLite said: peewee carries it as its first argument, and a failed rollback hides it."""
+    """What SQLite said: peewee raises its own while handling it, and so does a failed rollback."""
     while error is not None:
         yield error
-        yield from (argument for argument in error.args[:1] if isinstance(argument, apsw.Error))
         error = error.__context__
 
 

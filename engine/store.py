@@ -115,7 +115,7 @@ class Store:
             self._writer.release()
 
     def _weigh_failure(self, error: BaseException) -> None:
-        if may_have_lost_pages(error):
+        if may_have_lost_pages(self.db, error):
             self._poisoned = "an I/O error on a write; restart after checking the disk"
         elif needs_a_new_connection(self.db, error):
             self.close()

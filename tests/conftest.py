@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,8 +30,13 @@ def site(house: House) -> Site:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What the fault tests did: each says it in a property named `fault`."""
-    for report in terminalreporter.getreports("passed"):
-        for name, said in report.user_properties:
-            if name == "fault":
+    """What fault tests did: lines named `fault`, and numbers, which are summed by their name."""
+    sums: Counter[str] = Counter()
+    for report in terminalreporter.getreports(""):
+        for name, said in report.user_properties if report.when == "teardown" else ():
+            if isinstance(said, int):
+                sums[name] += said
+            elif name == "fault":
                 terminalreporter.write_line(str(said))
+    for name, total in sorted(sums.items()):
+        terminalreporter.write_line(f"{name}: {total}")

@@ -5,6 +5,7 @@ It refuses to invent behaviour: what it does not fail goes to the system's own V
 
 from __future__ import annotations
 
+import errno
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,14 +36,17 @@ class Event:
 
 @dataclass(slots=True)
 class Fault:
-    """A failure of `on` (read, write, sync, open) at files whose name ends so; counts its firings.
+    """A failure of `on` at files whose name ends so; counts its firings.
 
-    times: None until it is lifted.
+    on: read, write, sync, open; open_to_write, after which the file may only be read; lie, a sync
+    that is answered as if it had been done.
+    skip: how many such calls pass first. times: None until it is lifted.
     """
 
     on: str
     error: Exception
     file: str = ""
+    skip: int = 0
     times: int | None = None
     fired: int = 0
 
@@ -50,6 +54,9 @@ class Fault:
         """Whether this call fails; counted when it does."""
         left = self.times is None or self.fired < self.times
         if on != self.on or not name.endswith(self.file) or not left:
+            return False
+        if self.skip:
+            self.skip -= 1
             return False
         self.fired += 1
         return True
@@ -73,13 +80,16 @@ def io_error(code: int) -> Exception:
 
 
 class Disk(apsw.VFS):
-    """While it is in (see `inserted`), every new connection of this process goes through it."""
+    """While it is in (see `inserted`), every new connection of this process goes through it.
+
+    fired: how often its faults did, up to the last `heal`.
+    """
 
     def __init__(self, *, tape: bool = False) -> None:
         self.name = f"disk-{next(_NUMBERS)}"
         self.tape: list[Event] = []
         self.faults: list[Fault] = []
-        self.syncs = 0
+        self.fired = 0
         self._taping = tape
         self._inodes: dict[str, int] = {}
         super().__init__(self.name, SYSTEM, makedefault=True)
@@ -90,6 +100,10 @@ class Disk(apsw.VFS):
         if path is not None and path not in self._inodes:
             self._inodes[path] = next(_NUMBERS)
             self.record("create", path)
+        if self.hit("open_to_write", path or ""):
+            # as the system's VFS does where it may only read
+            flags[0] &= ~(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+            flags[0] |= apsw.SQLITE_OPEN_READONLY
         return File(self, name, path or "", flags)
 
     def xDelete(self, filename: str, syncdir: bool) -> None:
@@ -99,11 +113,19 @@ class Disk(apsw.VFS):
         if syncdir:
             self.record("sync_folder", filename)
 
+    def xGetLastError(self) -> tuple[int, str]:
+        """What SQLite asks after an error; ours are all the disk's."""
+        return errno.EIO, "input/output error"
+
     def meet(self, on: str, name: str) -> None:
         """Raise what a fault says."""
         for fault in self.faults:
             if fault.hits(on, name):
                 raise fault.error
+
+    def hit(self, on: str, name: str) -> bool:
+        """Whether a fault changes this call without failing it."""
+        return any(fault.hits(on, name) for fault in self.faults)
 
     def record(self, kind: str, name: str, offset: int = 0, data: Any = b"") -> None:
         """Write a line of the tape; files without a name are gone at a crash anyway."""
@@ -114,13 +136,14 @@ class Disk(apsw.VFS):
         """Note on the tape that the test saw something."""
         self.tape.append(Event("mark", data=data))
 
-    def fail(self, on: str, error: Exception, file: str = "", times: int | None = None) -> Fault:
+    def fail(self, on: str, error: Exception, file: str = "", **more: Any) -> Fault:
         """Fail from now on."""
-        self.faults.append(Fault(on, error, file, times))
+        self.faults.append(Fault(on, error, file, **more))
         return self.faults[-1]
 
     def heal(self) -> None:
         """Fail no more."""
+        self.fired += sum(fault.fired for fault in self.faults)
         self.faults.clear()
 
 
@@ -155,8 +178,10 @@ class File(apsw.VFSFile):
         except apsw.Error:
             self._disk.record("failed_sync", self._path)
             raise
+        if self._disk.hit("lie", self._path):
+            self._disk.record("failed_sync", self._path)
+            return
         super().xSync(flags)
-        self._disk.syncs += 1
         self._disk.record("sync", self._path)
         if self._folder_unsynced:
             self._folder_unsynced = False

@@ -36,6 +36,9 @@ class Bug:
 
 
 _PAYMENTS = "tests/engine/test_payments.py"
+_STORAGE = "tests/faults/test_storage_errors.py"
+_REAL = "tests/faults/test_real_storage.py"
+_POWER = "tests/faults/test_power_loss.py::test_power_loss_takes_nothing_that_was_acknowledged"
 _API = "tests/web/test_api.py"
 BUGS = (
     Bug(
@@ -290,8 +293,8 @@ BUGS = (
         "call the gateway after a failed intent",
         "P16",
         "engine/store.py",
-        "                raise\n\n    @property",
-        "                return\n\n    @property",
+        "                self._weigh_failure(error)\n                raise\n",
+        "                self._weigh_failure(error)\n                return\n",
         "tests/engine/test_store.py",
     ),
     Bug(
@@ -301,6 +304,118 @@ BUGS = (
         'max(self.clock.now_us(), folded.last_at + 1),\n                "chart"',
         'self.clock.now_us(),\n                "chart"',
         _PAYMENTS,
+    ),
+    Bug(
+        "commit without a sync",
+        "P5",
+        "engine/dialect.py",
+        '"synchronous": 2',
+        '"synchronous": 1',
+        _POWER,
+    ),
+    Bug(
+        "a journal that is deleted",
+        "P5",
+        "engine/dialect.py",
+        '"journal_mode": "wal"',
+        '"journal_mode": "delete"',
+        _POWER,
+    ),
+    Bug(
+        "the key in a commit of its own",
+        "P6",
+        "engine/payments.py",
+        "                self.keys.put(caller, self.clock.now_us(), txn=transaction, answer=answer)\n            return answer",
+        "            with self.store.write():\n                self.keys.put(caller, self.clock.now_us(), txn=transaction, answer=answer)\n            return answer",
+        _POWER,
+    ),
+    Bug(
+        "write on after a failed sync",
+        "P16",
+        "engine/store.py",
+        'self._poisoned = "an I/O error',
+        '_ = "an I/O error',
+        f"{_STORAGE}::test_after_a_lost_write_nothing_is_written_until_restart",
+    ),
+    Bug(
+        "look for poison before the turn",
+        "P16",
+        "engine/store.py",
+        "        with _storage_errors(), self._turn():\n            if self._poisoned:",
+        "        poisoned = self._poisoned\n        with _storage_errors(), self._turn():\n            if poisoned:",
+        f"{_STORAGE}::test_a_writer_that_waited_meets_the_poison",
+    ),
+    Bug(
+        "every I/O error needs a restart",
+        "P16",
+        "engine/dialect.py",
+        "    return bool(codes)",
+        "    return bool(found)",
+        f"{_STORAGE}::test_the_step_goes_through_when_the_error_is_over",
+    ),
+    Bug(
+        "a quota needs a restart",
+        "P16",
+        "engine/dialect.py",
+        "return db.connection().system_errno not in _REFUSED",
+        "return True",
+        f"{_REAL}::test_a_full_disk_begins_nothing_until_there_is_room",
+    ),
+    Bug(
+        "keep a connection that only reads",
+        "P16",
+        "engine/store.py",
+        "and needs_a_new_connection(self.db, error)",
+        "and False",
+        f"{_STORAGE}::test_the_step_goes_through_when_the_error_is_over {_REAL}::test_a_connection_that_could_only_read_is_not_kept",
+    ),
+    Bug(
+        "writers wait one after the other",
+        "P16",
+        "engine/store.py",
+        '            ends = time.monotonic() + LOCK_WAIT_S\n            if not self._writer.acquire(timeout=LOCK_WAIT_S):\n                raise StorageTrouble("the database is locked")\n            left = max(ends - time.monotonic(), 0)\n',
+        "            self._writer.acquire()\n            left = None\n",
+        f"{_REAL}::test_a_long_lock_is_told_to_all_who_wait",
+    ),
+    Bug(
+        "call the gateway before the intent",
+        "P16",
+        "engine/payments.py",
+        '            entry = self.decisions.transition(caller, row, folded, "approve", data)\n',
+        '            entry = self.decisions.transition(caller, row, folded, "approve", data)\n            self.gateways.approve(row, op, credential)\n',
+        f"{_STORAGE}::test_a_storage_error_begins_nothing_at_the_gateway",
+    ),
+    Bug(
+        "no Retry-After",
+        "P16",
+        "web/problems.py",
+        "    if problem.retry_after is not None:\n",
+        "    if False:\n",
+        f"{_STORAGE}::test_a_storage_error_begins_nothing_at_the_gateway",
+    ),
+    Bug(
+        "an unwritten outcome is called nothing",
+        "P16",
+        "engine/payments.py",
+        "        except StorageTrouble as trouble:\n            _LOG",
+        "        except StorageTrouble as trouble:\n            raise\n            _LOG",
+        f"{_STORAGE}::test_an_unwritten_outcome_is_shown_as_pending",
+    ),
+    Bug(
+        "lose a customer's return",
+        "P16",
+        "engine/returns.py",
+        "        except StorageTrouble:\n            raise",
+        "        except StorageTrouble:\n            pass",
+        f"{_STORAGE}::test_a_returning_customer_may_come_back_later",
+    ),
+    Bug(
+        "spin on a full disk",
+        "P16",
+        "engine/worker.py",
+        "busy, rest_s = False, STORAGE_WAIT_S",
+        "busy, rest_s = False, 0.0",
+        f"{_STORAGE}::test_the_worker_waits_for_a_full_disk_without_spinning",
     ),
 )
 

@@ -245,7 +245,7 @@ _CUSTOMER = (
             400: Answer("A page: the link is not as the gateway made it.", _PAGES),
             404: Answer("A page: nobody knows this link.", _PAGES),
             410: Answer("A page: the payment was closed more than a day ago.", _PAGES),
-            503: Answer("A page: come back a little later.", _PAGES),
+            503: Answer("A page: come back a little later.", _PAGES, ("Retry-After",)),
         },
         _ANY | {"not_found"},
         parameters=("token", "leg", "pgToken"),
