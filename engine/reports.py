@@ -30,12 +30,13 @@ class Reports:
         known, row = self.payments.decisions.begin(caller, transaction)
         if known is not None:
             return known
+        asked = self.payments.settlement.asking(row)
         truth = self._bindable(caller, row, reference, "make_ready")
         answer = self.payments.decisions.settled(
             caller, transaction, "make_ready", self._binding(caller, transaction, reference)
         )
         if isinstance(truth, Charged):
-            self.payments.settlement.apply_evidence(transaction, None, truth, "report")
+            self.payments.settlement.apply_evidence(transaction, None, truth, "report", asked)
             return self._now(transaction)
         return answer
 
@@ -46,9 +47,10 @@ class Reports:
             return known
         if row["status"] == "created" or row["captured_amount"]:
             self._decide(caller, row, "approve")
+        asked = self.payments.settlement.asking(row)
         truth = self._bindable(caller, row, reference, "approve")
         if isinstance(truth, Charged):
-            self.payments.settlement.apply_evidence(transaction, None, truth, "report")
+            self.payments.settlement.apply_evidence(transaction, None, truth, "report", asked)
         row = self.payments.ledger.load(transaction)
         if row["status"] == "approving":  # charged, but not as we ordered it: under review
             return self.payments.decisions.answer("unknown", row)
@@ -64,9 +66,10 @@ class Reports:
         if known is not None:
             return known
         if row["provider_ref"] is not None and row["status"] == "ready":
+            asked = self.payments.settlement.asking(row)
             truth = self._asked(row, row["provider_ref"])
             if isinstance(truth, Charged):
-                self.payments.settlement.apply_evidence(transaction, None, truth, "report")
+                self.payments.settlement.apply_evidence(transaction, None, truth, "report", asked)
         return self.payments.fire(caller, transaction, event, reason)
 
     def _binding(self, caller: Caller, transaction: str, reference: str) -> Callable[[], Answer]:

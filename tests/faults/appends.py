@@ -9,8 +9,8 @@ it reads entries and folds them.
 
 from __future__ import annotations
 
+import itertools
 import json
-import re
 import threading
 import time
 from collections import defaultdict
@@ -77,9 +77,7 @@ class History:
         row = self.store.row("SELECT MAX(seq) AS head FROM entries WHERE stream = ?", (txn,))
         return int((row or {}).get("head") or 0)
 
-    def begin(
-        self, txn: str, event: str, body: Any, key: str | None, if_match: int | None
-    ) -> Call:
+    def begin(self, txn: str, event: str, body: Any, key: str | None, if_match: int | None) -> Call:
         """A call is about to be sent."""
         floor = self.head(txn) if txn else 0
         return Call(txn, event, body, key, if_match, floor, time.monotonic())
@@ -159,7 +157,7 @@ class Stream:
         if [entry["seq"] for entry in self.log] != list(range(1, len(self.log) + 1)):
             yield f"{txn}: seq has a gap: {[entry['seq'] for entry in self.log]}"
         times = [entry["occurred_at"] for entry in self.log]
-        if any(later <= earlier for earlier, later in zip(times, times[1:], strict=False)):
+        if any(later <= earlier for earlier, later in itertools.pairwise(times)):
             yield f"{txn}: occurred_at does not only go up: {times}"
 
     def _ghosts(self) -> Iterator[str]:
@@ -227,9 +225,8 @@ class Stream:
                 yield f"is in the log {len(acts)} times"
                 return
             reached = self._reached(call, acts[0])
-            if not call.replayed and acts[0]["request_id"] == call.request_id:
-                if not call.floor < acts[0]["seq"]:
-                    yield f"acted at seq {acts[0]['seq']}, before it was made"
+            if acts[0]["request_id"] == call.request_id and acts[0]["seq"] <= call.floor:
+                yield f"acted at seq {acts[0]['seq']}, before it was made"
             if reached > call.ceiling:
                 yield f"was told before its entry {reached} was there: head {call.ceiling}"
             least = max(least, reached)

@@ -148,12 +148,16 @@ class Arena:
         self.strada = self._wired(url)
         self.reader = Store(url)
         self.history = History(self.reader)
-        self._key = self.strada.merchants.create_key("shop", ["payments"], False, "operator:test")[1]
+        self._key = self.strada.merchants.create_key("shop", ["payments"], False, "operator:test")[
+            1
+        ]
         self._server = listen(create_app(self.strada), "127.0.0.1", self.ports["strada"], CROWD)
         self._serving = threading.Thread(target=self._server.run, name="server")
         self._serving.start()
         self._crowd = ThreadPoolExecutor(CROWD)
-        self._idle: dict[str, queue.LifoQueue[Any]] = {name: queue.LifoQueue() for name in self.ports}
+        self._idle: dict[str, queue.LifoQueue[Any]] = {
+            name: queue.LifoQueue() for name in self.ports
+        }
         self._numbers = itertools.count(1)
         self._await_gateway()
 
@@ -257,7 +261,9 @@ class Arena:
         try:
             connection = self._idle[whom].get_nowait()
         except queue.Empty:
-            connection = http.client.HTTPConnection("127.0.0.1", self.ports[whom], timeout=DEADLINE_S)
+            connection = http.client.HTTPConnection(
+                "127.0.0.1", self.ports[whom], timeout=DEADLINE_S
+            )
         data = None if body is None else json.dumps(body)
         try:
             connection.request(method, path, data, {"Content-Type": "application/json", **headers})
