@@ -123,12 +123,12 @@ class Payments:
         token = secrets.token_urlsafe(24)
 
         def attempt() -> Answer | tuple[Row, str]:
+            running = self.operations.open_of(transaction)  # before the key: it may be our own
             known, row = self.decisions.begin(caller, transaction)
             if known is not None:
                 return known
             folded = folded_of(row)
             self.decisions.check(caller, row, folded, "make_ready", Given())
-            running = self.operations.open_of(transaction)
             if running is not None and running["call_deadline"] > self.clock.now_us():
                 raise Conflict("operation_in_flight", retry_after=1, extra=present(row))
             op = self.operations.new_id("prepare")
