@@ -237,7 +237,7 @@ class Arena:
 
         def run(place: int, act: Callable[[], T]) -> T:
             gate.wait(DEADLINE_S)
-            for _ in range(1 if ahead is None else 0 if place == ahead % len(acts) else 4):
+            for _ in range(1 if ahead is None else 0 if place == ahead % len(acts) else 2):
                 self.shaker.wait()
             return act()
 

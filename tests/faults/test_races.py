@@ -168,7 +168,8 @@ def test_complete_and_refund_at_once_leave_a_state_of_the_chart(
         txn = arena.approved()
         amount = None if number % 2 else 3_000
         complete = partial(arena.fire, txn, "complete")
-        arena.together(complete, partial(arena.refund, txn, amount), ahead=number)
+        refund = partial(arena.refund, txn, amount)
+        arena.together(complete, refund, complete, refund, ahead=number)
         found = race.state(txn)
         assert arena.moved(txn) == (12_000, found["refunded_amount"])
         log = race.log(txn)
