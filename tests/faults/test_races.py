@@ -41,7 +41,6 @@ class Race:
     arena: Arena
     name: str
     won: Counter[str] = field(default_factory=Counter)
-    met: Counter[str] = field(default_factory=Counter)
 
     def state(self, txn: str) -> dict[str, Any]:
         """A payment when its race is over; no race is a reason for a review."""
