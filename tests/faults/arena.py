@@ -1,8 +1,7 @@
 """A place to race in: the real server over real HTTP, with every boundary made unsteady.
 
 The server runs here with threads, the KakaoPay simulator in a process of its own; the truth is the
-simulator's ledger file. Storage and network are entered through subclasses that wait a random
-moment first, so that what may interleave does, and that count who came too late.
+simulator's ledger file.
 """
 
 from __future__ import annotations
@@ -12,12 +11,11 @@ import itertools
 import json
 import os
 import queue
-import random
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -27,7 +25,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from e2e.town import GATEWAY_KEY, ROOT, Process, free_port
 from faults.appends import Call, History
-from peewee import IntegrityError
+from faults.unsteady import Shaker, UnsteadyHttp, UnsteadyStore
 from waitress import wasyncore
 
 from engine.book import adopt_chart
@@ -43,7 +41,6 @@ from engine.returns import Returns
 from engine.store import Store
 from engine.vault import Vault
 from engine.worker import Worker
-from providers.http import GatewayHttp, Reply
 from providers.kakaopay.client import KakaoPay
 from web.app import create_app
 from web.links import links
@@ -59,79 +56,6 @@ SWITCH_S = 1e-4
 LONGEST_WAIT_S = 0.004
 """At every unsteady boundary."""
 T = TypeVar("T")
-
-
-class Shaker:
-    """Waits of a random length, and a count of what the races came to."""
-
-    def __init__(self, seed: int) -> None:
-        self.longest_s = 0.0
-        self.met: Counter[str] = Counter()
-        self._random = random.Random(seed)
-
-    def wait(self) -> None:
-        if self.longest_s:
-            time.sleep(self._random.random() * self.longest_s)
-
-
-class UnsteadyStore(Store):
-    """Waits between a decision and its commit; counts the commits that came too late."""
-
-    def __init__(self, url: str, shaker: Shaker) -> None:
-        super().__init__(url)
-        self._shaker = shaker
-
-    @contextmanager
-    def write(self) -> Iterator[None]:
-        self._shaker.wait()
-        try:
-            with super().write():
-                yield
-        except IntegrityError:
-            self._shaker.met["lost to a unique key"] += 1
-            raise
-
-    def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
-        touched = super().execute(sql, params)
-        if not touched and "head_seq = ?" in sql:
-            self._shaker.met["lost compare-and-swap"] += 1
-        if not touched and "next_check_at = ?" in sql:
-            self._shaker.met["lost claim"] += 1
-        return touched
-
-
-class UnsteadyHttp(GatewayHttp):
-    """Waits before a request and after its answer; notes each; can hold an answer back."""
-
-    def __init__(self, shaker: Shaker) -> None:
-        super().__init__()
-        self._shaker = shaker
-        self.sent: list[tuple[str, str]] = []
-        self.before: Callable[[str], None] | None = None
-        self.held: Callable[[str], None] | None = None
-
-    def post_json(
-        self,
-        url: str,
-        headers: Mapping[str, str],
-        body: Mapping[str, Any],
-        deadline_s: float,
-        secrets: Sequence[str] = (),
-    ) -> Reply:
-        verb = url.rpartition("/")[2]
-        if self.before is not None:
-            self.before(verb)
-        self._shaker.wait()
-        self.sent.append((verb, str(body.get("tid", ""))))
-        reply = super().post_json(url, headers, body, deadline_s, secrets)
-        self._shaker.wait()
-        if self.held is not None:
-            self.held(verb)
-        return reply
-
-    def count(self, verb: str, reference: str) -> int:
-        """How often a verb was sent for a reference."""
-        return self.sent.count((verb, reference))
 
 
 class Arena:

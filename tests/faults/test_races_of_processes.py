@@ -27,13 +27,10 @@ def town(tmp_path: Path) -> Iterator[Town]:
 
 
 @pytest.mark.parametrize("first", [[], ["--no-worker"]])
-@pytest.mark.parametrize("second", [[], ["--no-worker"]])
-def test_a_second_server_on_one_file_is_refused(
-    town: Town, first: list[str], second: list[str]
-) -> None:
+def test_a_second_server_on_one_file_is_refused(town: Town, first: list[str]) -> None:
     town.server.stop()
     town.server = town.start_server(*first)
-    refused = [town.start("serve", "--port", "0", *second) for _ in range(2)]
+    refused = [town.start("serve", "--port", "0", *second) for second in ([], ["--no-worker"])]
     assert [one.popen.wait(WITHIN_S) for one in refused] == [1, 1]
     assert refused[0].log.read_text().count("one SQLite file is served by one process") == 2
     assert town.create()["status"] == "created"
