@@ -15,7 +15,7 @@ from engine import chart
 from engine.clock import Clock
 from engine.decision import Decisions, present
 from engine.errors import Conflict, EngineError, GatewayTrouble, Invalid, Missing
-from engine.fire import Caller, Committed, Ledger, commit_to, folded_of
+from engine.fire import Caller, Committed, Ledger, LostRace, commit_to, folded_of
 from engine.fold import Folded
 from engine.gateway import Gateways
 from engine.guards import Given
@@ -137,10 +137,12 @@ class Payments:
                     self.settlement.abandon(running)
                 whole = Tax(row["amount"], row["tax_free_amount"], row["vat_amount"])
                 self.operations.open(op, "prepare", row, whole, row["amount"], 0, caller)
-                self.store.execute(
+                touched = self.store.execute(
                     "UPDATE transactions SET return_token = ? WHERE id = ? AND head_seq = ?",
                     (token_hash(token), transaction, folded.head_seq),
                 )
+                if touched != 1:  # closed, or made ready, since we looked: nothing to ask for
+                    raise LostRace
                 self.keys.put(caller, self.clock.now_us(), txn=transaction, operation=op)
             return row, op
 

@@ -32,6 +32,8 @@ OUTCOMES = {
 }
 PRESENT = {"operation_in_flight", "version_mismatch"}
 """Refusals that are not logged, and name the state and the head that they met."""
+WAITING = {("approving", "approve"), ("refunding", "refund"), ("refunding", "complete")}
+"""State and event that is not illegal there: it comes back when the operation has ended."""
 Shown = tuple[str, int, int, int]
 
 
@@ -274,6 +276,8 @@ class Stream:
             yield "says that its key is in flight, and it is alone"
 
     def _refused(self, call: Call) -> Iterator[str]:
+        if (call.answer.get("current_status"), call.event) in WAITING:
+            yield "was called illegal, and had only to wait"
         entries = [e for e in self._refusals(call) if e["kind"] == "refusal"]
         if call.code == "guard_refused" or entries:
             if len(entries) != 1:

@@ -100,6 +100,10 @@ LIES: dict[str, tuple[Callable[[Log, list[Call]], None], str]] = {
         lambda log, calls: answered(calls, "cancel", version=99),
         "it was partially_refunded at",
     ),
+    "a wait that is called illegal": (
+        lambda log, calls: answered(calls, "refund", current_status="refunding"),
+        "had only to wait",
+    ),
     "a stale version that was right": (
         lambda log, calls: edited(
             calls, "cancel", if_match=_last(calls, "cancel").answer["version"]

@@ -79,7 +79,7 @@ class UnsteadyHttp(GatewayHttp):
         if self.before is not None:
             self.before(verb)
         self._shaker.wait()
-        self.sent.append((verb, str(body.get("tid", ""))))
+        self.sent.append((verb, str(body.get("tid") or body["partner_order_id"])))
         reply = super().post_json(url, headers, body, deadline_s, secrets)
         self._shaker.wait()
         if self.held is not None:
@@ -87,5 +87,5 @@ class UnsteadyHttp(GatewayHttp):
         return reply
 
     def count(self, verb: str, reference: str) -> int:
-        """How often a verb was sent for a reference."""
+        """How often a verb was sent for a reference, or for a payment that has none yet."""
         return self.sent.count((verb, reference))
