@@ -93,7 +93,7 @@ class Arena:
             kakaopay_base_url=f"http://127.0.0.1:{self.ports['gateway']}",
         )
         clock, durations = Clock(self.now_us), Durations()
-        store = UnsteadyStore(url, self.shaker)
+        self.store = store = UnsteadyStore(url, self.shaker)
         store.migrate()
         ledger, vault = Ledger(store, clock), Vault(settings.secret_key)
         merchants = Merchants(ledger, vault)

@@ -316,6 +316,51 @@ def owing(arena: Arena, verb: str, when: str) -> tuple[str, str]:
     return txn, reference
 
 
+def test_workers_that_both_found_nothing_send_once(
+    arena: Arena, race: Race, before: Counter[str]
+) -> None:
+    for _ in race.times(ROUNDS // 2):
+        txn, reference = owing(arena, "cancel", "before")
+        arena.offset_s += 75
+        gate, mine = threading.Barrier(2), Steps()
+
+        def heard(said: str, mine: Steps = mine) -> None:
+            mine.to_send = 2 if said == "order" else 0
+
+        def write(gate: threading.Barrier = gate, mine: Steps = mine) -> None:
+            mine.to_send -= 1  # first what was heard, then the right to send again
+            if mine.to_send == 0:
+                gate.wait(DEADLINE_S)
+
+        arena.wire.held, arena.store.before = heard, write
+        asked_before, sent = (
+            arena.wire.count("order", reference),
+            partial(arena.wire.count, "cancel"),
+        )
+        already = sent(reference)
+        ask_twice = partial(work_until_asked, arena, reference, asked_before + 2)
+        arena.together(ask_twice, ask_twice)
+        arena.wire.held = arena.store.before = None
+        assert sent(reference) == already + 1
+        assert arena.moved(txn) == (12_000, 12_000)
+        race.won[race.state(txn)["status"]] += 1
+    assert met(race, before, "lost right to send") == race.won["refunded"] == ROUNDS // 2
+
+
+class Steps(threading.local):
+    """How many writes of this thread are left until it asks for the right to send."""
+
+    to_send = 0
+
+
+def work_until_asked(arena: Arena, reference: str, times: int) -> None:
+    """Rounds of a worker until a payment has been looked up this often."""
+    ends = time.monotonic() + DEADLINE_S
+    while arena.wire.count("order", reference) < times:
+        assert time.monotonic() < ends
+        arena.work()
+
+
 @pytest.mark.parametrize("verb", ["approve", "cancel"])
 def test_a_look_up_beside_the_live_answer_settles_once(
     arena: Arena, race: Race, before: Counter[str], verb: str

@@ -37,9 +37,12 @@ class UnsteadyStore(Store):
     def __init__(self, url: str, shaker: Shaker) -> None:
         super().__init__(url)
         self._shaker = shaker
+        self.before: Callable[[], None] | None = None
 
     @contextmanager
     def write(self) -> Iterator[None]:
+        if self.before is not None:
+            self.before()
         self._shaker.wait()
         try:
             with super().write():
@@ -54,6 +57,8 @@ class UnsteadyStore(Store):
             self._shaker.met["lost compare-and-swap"] += 1
         if not touched and "next_check_at = ?" in sql:
             self._shaker.met["lost claim"] += 1
+        if not touched and "sends = sends + 1" in sql:
+            self._shaker.met["lost right to send"] += 1
         return touched
 
 
