@@ -28,10 +28,12 @@ CAS, UNIQUE, CLAIM = "lost compare-and-swap", "lost to a unique key", "lost clai
 
 @pytest.fixture(scope="module")
 def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
-    """One server and one gateway for all races of this module."""
+    """One server and one gateway for all races of this module; in the end the log verifies."""
     built = Arena(tmp_path_factory.mktemp("arena"))
     yield built
+    report = verify(built.reader)
     built.close()
+    assert report.whole, report.findings
 
 
 @dataclass
@@ -69,15 +71,13 @@ class Race:
 
 @pytest.fixture
 def race(arena: Arena, request: pytest.FixtureRequest) -> Iterator[Race]:
-    """A race; afterwards every answer is held against the log, and the log against itself."""
+    """A race; afterwards every answer is held against the log."""
     arena.history = History(arena.reader)
     before, begun = Counter(arena.shaker.met), time.monotonic()
     run = Race(arena, request.node.name.removeprefix("test_"))
     yield run
     took = time.monotonic() - begun
     assert arena.history.findings() == []
-    report = verify(arena.strada.store)
-    assert report.whole, report.findings
     met = {name: count for name, count in (arena.shaker.met - before).items() if count}
     line = {
         "rounds": run.rounds,
