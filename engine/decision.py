@@ -68,6 +68,7 @@ class Decisions:
         row = self._ledger.load(transaction, caller.merchant)
         if caller.if_match is not None:
             raise Conflict("version_mismatch", extra=present(row))
+        self.not_in_flight(row, event)
         raise self.illegal(row, event)
 
     def not_in_flight(self, row: Row, event: str) -> None:

@@ -62,6 +62,10 @@ class Operation:
         """Whether its outcome is still looked for."""
         return self.state == "open"
 
+    def settled_at(self, total: int) -> bool:
+        """Whether this total is how it was settled: its own late answer, true at its time."""
+        return self.state == "settled" and total == self.expected_total
+
     def said(self, prefix: str) -> str:
         """The code of the gateway's last word when it began with `prefix`, else nothing."""
         last = self.last_evidence or ""
@@ -86,7 +90,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Everything a verdict may depend on."""
+    """Everything a verdict may depend on.
+
+    asked_at: when a look-up was begun. outdated: money or an intent moved since, unseen by it.
+    """
 
     folded: Folded
     user: str
@@ -94,12 +101,17 @@ class Case:
     now: int
     capabilities: Capabilities
     settle_us: int
+    asked_at: int
+    outdated: bool
 
     @property
     def too_early(self) -> bool:
-        """Whether our own request may still be in flight: then "not charged" says nothing."""
+        """Whether our own request may have been in flight when the gateway was asked.
+
+        Then "not charged" says nothing, however late its answer arrives.
+        """
         op = self.operation
-        return op is not None and self.now < max(op.call_deadline, op.settle_after)
+        return op is not None and self.asked_at < max(op.call_deadline, op.settle_after)
 
     @property
     def window_over(self) -> bool:
@@ -108,7 +120,15 @@ class Case:
 
 
 def weigh(case: Case, outcome: Outcome) -> Verdict:
-    """What `outcome` means for this case."""
+    """What `outcome` means for this case; an outdated one neither denies nor contradicts."""
+    verdict = _weigh(case, outcome)
+    denies = verdict.evidence == "contradicts" or verdict.state == "rejected"
+    if case.outdated and (denies or verdict.next == "resend"):
+        return Verdict(evidence="early", next="look", said="outdated")
+    return verdict
+
+
+def _weigh(case: Case, outcome: Outcome) -> Verdict:
     op = case.operation
     if op is not None and op.is_open:
         match op.kind:
@@ -331,7 +351,9 @@ def _unasked_charge(case: Case, truth: Approved | Charged) -> Verdict:
 
 
 def _unasked_refund(case: Case, truth: Refunded | Charged) -> Verdict:
-    folded = case.folded
+    folded, op = case.folded, case.operation
+    if isinstance(truth, Refunded) and op is not None and op.settled_at(truth.refunded_total):
+        return Verdict(evidence="duplicate", said="duplicate")
     if truth.reference != folded.provider_ref or truth.refunded_total < folded.refunded_amount:
         return Verdict(evidence="contradicts", said="contradicts")
     if truth.refunded_total == folded.refunded_amount:

@@ -23,7 +23,7 @@ from engine.errors import (
     Missing,
     StorageTrouble,
 )
-from engine.fire import Caller, Committed, Ledger, commit_to, folded_of
+from engine.fire import Caller, Committed, Ledger, LostRace, commit_to, folded_of
 from engine.fold import Folded
 from engine.gateway import Gateways
 from engine.guards import Given
@@ -133,12 +133,12 @@ class Payments:
         token = secrets.token_urlsafe(24)
 
         def attempt() -> Answer | tuple[Row, str]:
+            running = self.operations.open_of(transaction)  # before the key: it may be our own
             known, row = self.decisions.begin(caller, transaction)
             if known is not None:
                 return known
             folded = folded_of(row)
             self.decisions.check(caller, row, folded, "make_ready", Given())
-            running = self.operations.open_of(transaction)
             if running is not None and running["call_deadline"] > self.clock.now_us():
                 raise Conflict("operation_in_flight", retry_after=1, extra=present(row))
             op = self.operations.new_id("prepare")
@@ -147,10 +147,12 @@ class Payments:
                     self.settlement.abandon(running)
                 whole = Tax(row["amount"], row["tax_free_amount"], row["vat_amount"])
                 self.operations.open(op, "prepare", row, whole, row["amount"], 0, caller)
-                self.store.execute(
+                touched = self.store.execute(
                     "UPDATE transactions SET return_token = ? WHERE id = ? AND head_seq = ?",
                     (token_hash(token), transaction, folded.head_seq),
                 )
+                if touched != 1:  # closed, or made ready, since we looked: nothing to ask for
+                    raise LostRace
                 self.keys.put(caller, self.clock.now_us(), txn=transaction, operation=op)
             return row, op
 

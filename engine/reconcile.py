@@ -43,10 +43,11 @@ def reconcile(payments: Payments, since: int) -> Iterator[Compared]:
 
 def _compare(payments: Payments, transaction: str) -> Compared:
     row = payments.ledger.load(transaction)
+    asked = payments.settlement.asking(row)
     truth = payments.gateways.look_up(row, row["intent_op"])
     if isinstance(truth, Unknown):
         return Compared(transaction, row["status"], row["status"], "no_answer")
-    payments.settlement.apply_evidence(transaction, row["intent_op"], truth, "operator")
+    payments.settlement.apply_evidence(transaction, row["intent_op"], truth, "operator", asked)
     after = payments.ledger.load(transaction)
     changed = after["status"] != row["status"] or after["version"] != row["version"]
     said = "review" if after["needs_review"] else "changed" if changed else "agrees"

@@ -27,28 +27,70 @@ class Reports:
 
     def ready(self, caller: Caller, transaction: str, reference: str) -> Answer:
         """Bind a reported reference; the payment is ready, or further if it was charged already."""
-        known, row = self.payments.decisions.begin(caller, transaction)
-        if known is not None:
-            return known
-        truth = self._bindable(caller, row, reference, "make_ready")
-        answer = self.payments.decisions.settled(
-            caller, transaction, "make_ready", self._binding(caller, transaction, reference)
-        )
-        if isinstance(truth, Charged):
-            self.payments.settlement.apply_evidence(transaction, None, truth, "report")
-            return self._now(transaction)
-        return answer
+        return self._settled(caller, transaction, "make_ready", reference, self._ready)
 
     def approve(self, caller: Caller, transaction: str, reference: str) -> Answer:
         """Look a reported approval up; 409 `approval_not_taken` while nothing was charged."""
+        return self._settled(caller, transaction, "approve", reference, self._approve)
+
+    def close(self, caller: Caller, transaction: str, event: str, reason: str | None) -> Answer:
+        """Cancel or fail, after asking the gateway whether it charged."""
         known, row = self.payments.decisions.begin(caller, transaction)
         if known is not None:
             return known
+        if row["provider_ref"] is not None and row["status"] == "ready":
+            asked = self.payments.settlement.asking(row)
+            truth = self._asked(row, row["provider_ref"])
+            if isinstance(truth, Charged):
+                self.payments.settlement.apply_evidence(transaction, None, truth, "report", asked)
+        return self.payments.fire(caller, transaction, event, reason)
+
+    def _settled(
+        self,
+        caller: Caller,
+        transaction: str,
+        event: str,
+        reference: str,
+        attempt: Callable[[Caller, Row, str], Answer],
+    ) -> Answer:
+        """Decide until nobody else is faster; each time the gateway is asked anew."""
+
+        def begin() -> Answer:
+            known, row = self.payments.decisions.begin(caller, transaction)
+            return known if known is not None else attempt(caller, row, reference)
+
+        return self.payments.decisions.settled(caller, transaction, event, begin)
+
+    def _ready(self, caller: Caller, row: Row, reference: str) -> Answer:
+        payments, transaction = self.payments, row["id"]
+        asked = payments.settlement.asking(row)
+        truth = self._bindable(caller, row, reference, "make_ready")
+        window = payments.gateways.provider(row["provider"]).capabilities.window_s
+        now = payments.clock.now_us()
+        data = {
+            "op": payments.operations.new_id("prepare"),
+            "reference": reference,
+            "expires_at": now + payments.clock.micros(window),
+        }
+        folded = folded_of(row)
+        entry = payments.decisions.transition(caller, row, folded, "make_ready", data)
+        with payments.store.write():
+            payments.ledger.advance(folded, [entry])
+            answer = self._now(transaction)
+            payments.keys.put(caller, now, txn=transaction, answer=answer)
+        if isinstance(truth, Charged):
+            payments.settlement.apply_evidence(transaction, None, truth, "report", asked)
+            return self._now(transaction)
+        return answer
+
+    def _approve(self, caller: Caller, row: Row, reference: str) -> Answer:
+        transaction = row["id"]
         if row["status"] == "created" or row["captured_amount"]:
             self._decide(caller, row, "approve")
+        asked = self.payments.settlement.asking(row)
         truth = self._bindable(caller, row, reference, "approve")
         if isinstance(truth, Charged):
-            self.payments.settlement.apply_evidence(transaction, None, truth, "report")
+            self.payments.settlement.apply_evidence(transaction, None, truth, "report", asked)
         row = self.payments.ledger.load(transaction)
         if row["status"] == "approving":  # charged, but not as we ordered it: under review
             return self.payments.decisions.answer("unknown", row)
@@ -57,41 +99,6 @@ class Reports:
         self._decide(caller, row, "approve")
         extra = {"reason": "not_charged", "transaction": render(self.payments.store, row)}
         raise Conflict("approval_not_taken", extra=extra | {"transaction_id": transaction})
-
-    def close(self, caller: Caller, transaction: str, event: str, reason: str | None) -> Answer:
-        """Cancel or fail, after asking the gateway whether it charged."""
-        known, row = self.payments.decisions.begin(caller, transaction)
-        if known is not None:
-            return known
-        if row["provider_ref"] is not None and row["status"] == "ready":
-            truth = self._asked(row, row["provider_ref"])
-            if isinstance(truth, Charged):
-                self.payments.settlement.apply_evidence(transaction, None, truth, "report")
-        return self.payments.fire(caller, transaction, event, reason)
-
-    def _binding(self, caller: Caller, transaction: str, reference: str) -> Callable[[], Answer]:
-        payments = self.payments
-
-        def attempt() -> Answer:
-            known, row = payments.decisions.begin(caller, transaction)
-            if known is not None:
-                return known
-            window = payments.gateways.provider(row["provider"]).capabilities.window_s
-            now = payments.clock.now_us()
-            data = {
-                "op": payments.operations.new_id("prepare"),
-                "reference": reference,
-                "expires_at": now + payments.clock.micros(window),
-            }
-            folded = folded_of(row)
-            entry = payments.decisions.transition(caller, row, folded, "make_ready", data)
-            with payments.store.write():
-                payments.ledger.advance(folded, [entry])
-                answer = self._now(transaction)
-                payments.keys.put(caller, now, txn=transaction, answer=answer)
-            return answer
-
-        return attempt
 
     def _bindable(self, caller: Caller, row: Row, reference: str, event: str) -> Outcome:
         """What the gateway says of a reported reference; refuses one that is not this payment's."""

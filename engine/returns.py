@@ -62,9 +62,11 @@ class Returns:
         return self._ledger.load(row["id"])
 
     def _give_up(self, row: Row, event: str, caller: Caller) -> None:
+        settlement = self._payments.settlement
+        asked = settlement.asking(row)
         truth = self._payments.gateways.look_up(row)
         if isinstance(truth, Charged):
-            self._payments.settlement.apply_evidence(row["id"], None, truth, "return")
+            settlement.apply_evidence(row["id"], None, truth, "return", asked)
         elif isinstance(truth, NotCharged | Closed | NotFound):
             self._payments.fire(caller, row["id"], event, None)
 

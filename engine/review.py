@@ -23,10 +23,11 @@ def resolve(payments: Payments, transaction: str, reason: str, actor: str) -> Ro
     row = payments.ledger.load(transaction)
     sha256: str | None = None
     if row["provider_ref"] is not None:
+        asked = payments.settlement.asking(row)
         truth = payments.gateways.look_up(row, row["intent_op"])
         if isinstance(truth, Unknown):
             raise GatewayTrouble("gateway_unavailable", retry_after=5)
-        payments.settlement.apply_evidence(transaction, row["intent_op"], truth, "operator")
+        payments.settlement.apply_evidence(transaction, row["intent_op"], truth, "operator", asked)
         sha256 = truth.evidence_sha256
     personal = commit_to({"reason": reason})
     data: dict[str, object] = {"commitments": personal.commitments}

@@ -5,6 +5,7 @@ It refuses to drop evidence: a lost race is decided again, a contradiction is lo
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from engine import chart
@@ -25,6 +26,17 @@ EVIDENCE_TRIES = 50
 """Evidence is never dropped; a race lost this often counts as a storage failure."""
 _BETWEEN_TRIES_S = 0.002
 _SHORTEST_LOOK_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """When a look-up was begun, and what was known then: it may have seen no more than that.
+
+    money: captured, refunded, and the open intent.
+    """
+
+    at: int
+    money: tuple[int, int, str | None]
 
 
 class Settlement:
@@ -48,20 +60,31 @@ class Settlement:
         left = ends - self._clock.monotonic()
         if verdict.next == "look" and left > self._clock.seconds(_SHORTEST_LOOK_S):
             row = self.ledger.load(transaction)
+            asked = self.asking(row)
             truth = self._gateways.look_up(row, op_id, left)
-            self.apply_evidence(transaction, op_id, truth, channel)
+            self.apply_evidence(transaction, op_id, truth, channel, asked)
+
+    def asking(self, row: Row) -> Asked:
+        """What is known as a look-up begins: take it before the call, give it to the evidence."""
+        return Asked(self._clock.now_us(), _money(row))
 
     def apply_evidence(
-        self, transaction: str, op_id: str | None, outcome: Outcome, channel: str
+        self,
+        transaction: str,
+        op_id: str | None,
+        outcome: Outcome,
+        channel: str,
+        asked: Asked | None = None,
     ) -> Verdict:
         """Weigh an outcome against the present row and commit what it means.
 
-        Live answers, return URLs, reports, notices and look-ups all come through here.
+        Live answers, return URLs, reports, notices and look-ups all come through here; a look-up
+        with what was known when it was asked.
         """
         for _ in range(EVIDENCE_TRIES):
             row = self.ledger.load(transaction)
-            op = self._operations.get(op_id) if op_id else None
-            verdict = weigh(self._case(row, op), outcome)
+            op = self._concerned(row, op_id, asked)
+            verdict = weigh(self._case(row, op, asked), outcome)
             try:
                 if verdict.said == "charged_while_open":
                     op_id = self._adopt(row)
@@ -88,14 +111,25 @@ class Settlement:
         settle = self._clock.micros(self._gateways.settle_s(folded.provider))
         return {"look_at": max(self._clock.now_us(), folded.expires_at) + settle}
 
-    def _case(self, row: Row, op: Row | None) -> Case:
+    def _concerned(self, row: Row, op_id: str | None, asked: Asked | None) -> Row | None:
+        """The operation that evidence is about: a look-up's is the one that is open by now."""
+        op = self._operations.get(op_id) if op_id else None
+        settled = op is None or (op["state"] != "open" and asked is not None)
+        if settled and row["intent_op"] is not None:
+            return self._operations.get(row["intent_op"])
+        return op
+
+    def _case(self, row: Row, op: Row | None, asked: Asked | None) -> Case:
+        now = self._clock.now_us()
         return Case(
             folded=folded_of(row),
             user=user_of(row),
             operation=as_operation(op),
-            now=self._clock.now_us(),
+            now=now,
             capabilities=self._gateways.provider(row["provider"]).capabilities,
             settle_us=self._clock.micros(self._gateways.settle_s(row["provider"])),
+            asked_at=now if asked is None else asked.at,
+            outdated=asked is not None and asked.money != _money(row),
         )
 
     def _adopt(self, row: Row) -> str | None:
@@ -211,3 +245,8 @@ class Settlement:
     def _fill_key(self, op: Row, answer: Answer | None) -> None:
         if op["idem_key"] is not None:
             self._keys.fill(op["idem_route"], op["idem_key"], op["id"], answer)
+
+
+def _money(row: Row) -> tuple[int, int, str | None]:
+    """What a look-up is outdated by: money that moves, an intent that begins or ends."""
+    return row["captured_amount"], row["refunded_amount"], row["intent_op"]

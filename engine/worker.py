@@ -112,11 +112,12 @@ class Worker:
     def _not_charged(self, row: Row) -> bool:
         if not self._may_ask(row["provider"]):
             return False
+        asked = self._settlement.asking(row)
         truth = self._gateways.look_up(row)
         self._heard(row["provider"], truth)
         if isinstance(truth, Unknown):
             return False
-        said = self._settlement.apply_evidence(row["id"], None, truth, "worker").said
+        said = self._settlement.apply_evidence(row["id"], None, truth, "worker", asked).said
         return said == "nothing_new"
 
     # ---- open operations
@@ -139,9 +140,10 @@ class Worker:
                 self._settlement.abandon(op)
             return True
         row = self._ledger.load(op["txn"])
+        asked = self._settlement.asking(row)
         truth = self._gateways.look_up(row, op["id"])
         self._heard(op["provider"], truth)
-        verdict = self._settlement.apply_evidence(row["id"], op["id"], truth, "worker")
+        verdict = self._settlement.apply_evidence(row["id"], op["id"], truth, "worker", asked)
         if verdict.next == "resend":
             self._resend(row, op["id"])
         return True
@@ -176,12 +178,14 @@ class Worker:
         again = self._clock.now_us() + self._clock.micros(WATCH_AGAIN_S)
         if not self._look_again(row, again):
             return False
+        asked = self._settlement.asking(row)
         truth = self._gateways.look_up(row)
         self._heard(row["provider"], truth)
         if isinstance(truth, Unknown):
             return True
-        self._settlement.apply_evidence(row["id"], None, truth, "worker")
-        self._look_again(row | {"look_at": again}, None)
+        verdict = self._settlement.apply_evidence(row["id"], None, truth, "worker", asked)
+        if verdict.next != "look":
+            self._look_again(row | {"look_at": again}, None)
         return True
 
     def _look_again(self, row: Row, at: int | None) -> bool:

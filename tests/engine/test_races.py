@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from house import House
+from house import LOST, House
 
 from engine.errors import EngineError
 
@@ -130,6 +130,45 @@ def test_two_workers_and_a_live_answer_settle_once(house: House) -> None:
     house.payments.approve(house.caller(), txn, "pg-token-1")
     assert house.status(txn) == "approved"
     assert house.events(txn).count("approval_confirmed") == 1
+
+
+def test_a_look_up_asked_too_early_denies_nothing_later(house: House) -> None:
+    txn, on_its_way = house.approved(), []
+
+    def delayed(honest: Callable[[], Any]) -> Any:
+        on_its_way.append(honest)
+        return LOST
+
+    def slowly(honest: Callable[[], Any]) -> Any:
+        seen = honest()  # nothing has gone back yet
+        on_its_way[0]()
+        house.time.advance(20)
+        return seen
+
+    house.gateway.script["refund"] = [delayed]
+    house.payments.refund(house.caller(), txn, 1_000)
+    house.time.advance(50)
+
+    house.gateway.script["look_up"] = [slowly]
+    house.worker.run_once()
+    assert house.gateway.calls.count("refund") == 1, "it was not sent a second time"
+    house.work(60)
+    assert (house.status(txn), house.gateway.refunded) == ("partially_refunded", 1_000)
+
+
+def test_a_late_answer_of_an_earlier_refund_contradicts_nothing(house: House) -> None:
+    txn = house.approved()
+
+    def overtaken(honest: Callable[[], Any]) -> Any:
+        answer = honest()
+        house.work(20)  # the worker finds the refund, and another one follows
+        house.payments.refund(house.caller(), txn, 2_000)
+        return answer
+
+    house.gateway.script["refund"] = [overtaken]
+    house.payments.refund(house.caller(), txn, 1_000)
+    assert house.events(txn).count("refund_settled") == 2
+    assert (house.get(txn)["needs_review"], house.gateway.refunded) == (None, 3_000)
 
 
 def _worked(house: House) -> Callable[[], Any]:

@@ -40,6 +40,7 @@ _STORAGE = "tests/faults/test_storage_errors.py"
 _REAL = "tests/faults/test_real_storage.py"
 _POWER = "tests/faults/test_power_loss.py::test_power_loss_takes_nothing_that_was_acknowledged"
 _API = "tests/web/test_api.py"
+_RACES = "tests/faults/test_races.py::"
 BUGS = (
     Bug(
         "drop IMMEDIATE",
@@ -296,6 +297,70 @@ BUGS = (
         "                self._weigh_failure(error)\n                raise\n",
         "                self._weigh_failure(error)\n                return\n",
         "tests/engine/test_store.py",
+    ),
+    Bug(
+        "the key in a commit of its own",
+        "P6 P10",
+        "engine/payments.py",
+        "                self.keys.put(caller, self.clock.now_us(), txn=transaction, operation=op)\n            return row, op",
+        "            with self.store.write():\n                self.keys.put(caller, self.clock.now_us(), txn=transaction, operation=op)\n            return row, op",
+        _RACES + "test_one_key_many_times_at_once_has_one_effect",
+    ),
+    Bug(
+        "claim without compare-and-swap",
+        "P12",
+        "engine/operations.py",
+        "WHERE id = ? AND state = 'open' AND next_check_at = ?",
+        "WHERE id = ? AND state = 'open' AND ? IS NOT NULL",
+        _RACES + "test_workers_on_the_same_due_rows_ask_and_send_once",
+    ),
+    Bug(
+        "prepare on a row that has moved",
+        "P13",
+        "engine/payments.py",
+        "if touched != 1:",
+        "if False:",
+        _RACES + "test_preparing_many_times_at_once_asks_the_gateway_once",
+    ),
+    Bug(
+        "believe a look-up that was overtaken",
+        "P12",
+        "engine/evidence.py",
+        "if case.outdated and",
+        "if False and",
+        _RACES + "test_a_look_up_older_than_the_answer_contradicts_nothing",
+    ),
+    Bug(
+        "judge a look-up by when it was answered",
+        "P1 P2",
+        "engine/evidence.py",
+        "self.asked_at < max",
+        "self.now < max",
+        "tests/engine/test_races.py",
+    ),
+    Bug(
+        "a look-up that knows no open operation",
+        "P12",
+        "engine/settlement.py",
+        'if settled and row["intent_op"] is not None:',
+        "if False:",
+        _RACES + "test_a_return_that_looks_beside_an_approve_contradicts_nothing",
+    ),
+    Bug(
+        "a report that loses its race",
+        "P13",
+        "engine/reports.py",
+        "return self.payments.decisions.settled(caller, transaction, event, begin)",
+        "return begin()",
+        _RACES + "test_a_report_beside_the_worker_and_a_cancel_ends_approved",
+    ),
+    Bug(
+        "two servers on one file",
+        "P13",
+        "web/server.py",
+        'stack.enter_context(exclusive(_lock_path(strada), "taken"))',
+        "pass",
+        "tests/faults/test_races_of_processes.py",
     ),
     Bug(
         "order by the wall clock",
