@@ -1,0 +1,117 @@
+"""Judging a cell: the promises of the engine, held against the gateway's ledger.
+
+It refuses to believe Strada about money, and calls a fault that did not fire a failure.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from faults.cell import Cell
+from faults.watch import Money, Sample
+from faults.world import World
+
+ANSWER_S = 2.0
+"""A client is answered within the call deadline and this, in real seconds."""
+TRUTH_S = 60.0
+"""The truth is shown this long after it can be known, before scaling."""
+SETTLE_S = 60.0
+"""KakaoPay's settle_after: "not done" cannot be known before."""
+UNCHARGED = frozenset({"created", "ready", "cancelled", "failed", "expired"})
+
+
+def faults(cell: Cell, world: World, money: Money, slack_s: float) -> list[str]:
+    """Every promise that this world breaks; `slack_s` is what an honest call takes here and now."""
+    return [
+        *_answers(world, slack_s),
+        *_never_shown(cell, world),
+        *_truth(cell, world, slack_s),
+        *_effects(money),
+        *_totals(cell, world.samples()[-1]),
+        *_fired(world),
+        *([] if world.verified() else ["the log does not verify"]),
+    ]
+
+
+def _answers(world: World, slack_s: float) -> Iterator[str]:
+    limit = world.deadline_s + ANSWER_S + slack_s
+    for made in world.calls:
+        if made.took_s > limit:
+            yield f"{made.event} was answered after {made.took_s:.2f} s, not {limit:.2f} s"
+        if made.status >= 500 and made.event != "ready":
+            yield f"{made.event} was answered {made.status}"
+
+
+def _never_shown(cell: Cell, world: World) -> Iterator[str]:
+    """What no caller may ever see, whatever the cell is about."""
+    said = set()
+    for sample in world.samples():
+        shown, before, after = sample.shown, sample.before, sample.after
+        status, captured = shown["status"], shown["captured_amount"]
+        if before.charged and status in UNCHARGED and not cell.unwanted:
+            said.add(f"shown {status} while charged")
+        if captured > after.charged or (status == "approved" and not after.charged):
+            said.add(f"shown {status} with {captured}, charged {after.charged}")
+        if shown["refunded_amount"] > after.refunded:
+            said.add(f"shown {shown['refunded_amount']} refunded of {after.refunded}")
+        for refund in shown["refunds"]:
+            done = refund["id"] in before.refunds
+            if refund["status"] == "rejected" and done and not cell.unwanted:
+                said.add("a refund that was done is shown rejected")
+    yield from sorted(said)
+
+
+def _truth(cell: Cell, world: World, slack_s: float) -> Iterator[str]:
+    """Shown, for good, in time after it could be known; `slack_s` and a sample's age allowed."""
+    samples = world.samples()
+    first = next((s for s in reversed(samples) if not cell.ended(s)), None)
+    ended = samples[samples.index(first) + 1 :] if first else samples
+    if not ended:
+        last = samples[-1]
+        review = last.shown["needs_review"]
+        yield f"ends {last.shown['status']} (review: {review}), ledger {last.after}"
+        return
+    took_s = ended[0].at - knowable(cell, world) - 2 * samples_apart(samples) - slack_s
+    if took_s > TRUTH_S / world.scale:
+        yield f"the truth was shown {took_s * world.scale:.0f} s after it could be known"
+
+
+def knowable(cell: Cell, world: World) -> float:
+    """From when the truth could be told: the gateway answers, and our request cannot still land."""
+    moments = [world.back_at]
+    if cell.undone:
+        moments.append(world.calls[-1].began + SETTLE_S / world.scale)
+    else:
+        unmoved = [s for s in world.samples() if not cell.moved(s.after)]
+        moments += [unmoved[-1].at] if unmoved else []
+    return max(moments)
+
+
+def samples_apart(samples: list[Sample]) -> float:
+    """The longest time between two samples: that much later than it was shown we may see it."""
+    pairs = zip(samples, samples[1:], strict=False)
+    return max((later.at - sooner.at for sooner, later in pairs), default=0.0)
+
+
+def _effects(money: Money) -> Iterator[str]:
+    if len(money.charges) > 1:
+        yield f"{len(money.charges)} charges"
+    for operation, times in Counter(filter(None, money.refunds)).items():
+        if times > 1:
+            yield f"{operation} was refunded {times} times"
+
+
+def _totals(cell: Cell, last: Sample) -> Iterator[str]:
+    ours = (last.shown["captured_amount"], last.shown["refunded_amount"])
+    theirs = (last.after.charged, last.after.refunded)
+    if ours != theirs and not last.shown["needs_review"]:
+        yield f"we say {ours}, the gateway {theirs}, and nobody is told to look"
+
+
+def _fired(world: World) -> Iterator[str]:
+    fired = world.fired()
+    if fired != world.scripted or not fired + world.unreached:
+        yield f"{fired} of {world.scripted} faults fired"
+    if world.elsewhere():
+        yield "a redirect was followed"
