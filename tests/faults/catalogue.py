@@ -17,6 +17,8 @@ FAILED: Mapping[str, Any] = {"status": "failed", "charged": 0}
 CONTRADICTS = "contradicting_evidence"
 SHORT: Mapping[str, Any] = {"scale": 100.0, "deadline_s": 50.0}
 """Where the gateway's window of 900 s has to pass."""
+GENTLE: Mapping[str, Any] = {"scale": 10.0}
+"""Where an honest answer must come within the deadline, whatever else the machine does."""
 POOR: Mapping[str, Any] = {"code": -780, "method_result_code": "NOT_ENOUGH_BALANCE"}
 
 
@@ -68,7 +70,7 @@ def late() -> list[Cell]:
 def slow() -> list[Cell]:
     """An honest answer, within our deadline and beyond it."""
     return [
-        Cell("prepare", partial(plays.prepare_slowly, delay_s=4)),
+        Cell("prepare", partial(plays.prepare_slowly, delay_s=4), **GENTLE),
         Cell("approve", partial(plays.approve, "slow", delay_s=4)),
         Cell("approve beyond", partial(plays.approve, "slow", delay_s=15)),
         Cell("refund", partial(plays.refund, "slow", delay_s=4), **REFUNDED),
@@ -125,7 +127,7 @@ def already_approved() -> list[Cell]:
 def duplicate() -> list[Cell]:
     """The client sends everything again."""
     return [
-        Cell("prepare", plays.prepare_twice),
+        Cell("prepare", plays.prepare_twice, **GENTLE),
         Cell("approve", partial(plays.approve_again, "approve-key-1")),
         Cell("approve, another key", partial(plays.approve_again, None)),
         Cell("refund", partial(plays.refund_again, "refund-key-1"), **REFUNDED),
@@ -134,10 +136,10 @@ def duplicate() -> list[Cell]:
 
 def concurrent() -> list[Cell]:
     """Eight calls at once."""
-    everything: dict[str, Any] = {"status": "refunded", "refunded": AMOUNT}
+    everything: dict[str, Any] = {"status": "refunded", "refunded": AMOUNT, **GENTLE}
     return [
-        Cell("prepare", plays.prepare_at_once),
-        Cell("approve", plays.approve_at_once),
+        Cell("prepare", plays.prepare_at_once, **GENTLE),
+        Cell("approve", plays.approve_at_once, **GENTLE),
         Cell("refund", partial(plays.refund_at_once, None), **everything),
         Cell("refund, one key", partial(plays.refund_at_once, "refund-key-1"), **everything),
     ]

@@ -24,11 +24,15 @@ LINGER_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What a cell came to: the promises it broke, and how many faults fired in it."""
+    """What a cell came to: the promises it broke, how many faults fired, and when it knew.
+
+    truth_s: from when the truth could be known until it was shown, in the protocol's seconds.
+    """
 
     cell: str
     broken: tuple[str, ...]
-    fired: int
+    fired: int = 0
+    truth_s: float = 0.0
 
 
 class Control:
@@ -83,8 +87,8 @@ def _run(cell: Cell, folder: Path, scale: float, control: Control) -> Ran:
     world = World(folder, cell.scale or scale, cell.deadline_s)
     try:
         return _played(cell, world, control)
-    except Exception as error:
-        return Ran(cell.name, (f"{type(error).__name__}: {error}", traceback.format_exc()), 0)
+    except (Exception, SystemExit) as error:
+        return Ran(cell.name, (f"{type(error).__name__}: {error}", traceback.format_exc()))
     finally:
         world.close()
 
@@ -99,4 +103,5 @@ def _played(cell: Cell, world: World, control: Control) -> Ran:
     world.pass_time(LINGER_S)
     world.watch.stop()
     broken = judge.faults(cell, world, Money.of(world.ledger()), control.slack_s())
-    return Ran(cell.name, tuple(broken), world.fired() + world.unreached)
+    truth_s = 0.0 if broken else judge.truth_s(cell, world) * world.scale
+    return Ran(cell.name, tuple(broken), world.fired() + world.unreached, truth_s)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import itertools
 import json
 import socket
+import sys
 import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import requests
@@ -43,6 +45,35 @@ ORDER = {
 LONGEST_CALL_S = 60.0
 THREADS = 10
 WINDOW_S = 900.0
+SETTLED_S = 60.0
+HONEST_TRIES = 3
+PORT_TRIES = 100
+T = TypeVar("T")
+
+
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port that no connection takes as its own end while nobody listens at it.
+
+    Linux lets a second socket bind it, to listen; elsewhere the reservation ends with the finding.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind((HOST, 0))
+        port = int(holder.getsockname()[1])
+        if sys.platform == "linux":
+            yield port
+            return
+    yield port
+
+
+def when_free(bind: Callable[[], T]) -> T:
+    """Bind a port whose last listener has just been closed: the kernel may be a moment behind."""
+    for _ in range(PORT_TRIES - 1):
+        with suppress(OSError, SystemExit):  # werkzeug's servers exit
+            return bind()
+        time.sleep(0.05)
+    return bind()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +106,17 @@ class World:
         self._stack = ExitStack()
         self._ledger = folder / "ledger.jsonl"
         self.gateway: Any = None
-        self._gateway_port = 0
+        self._port = self._stack.enter_context(reserved_port())
+        self.gateway_url = f"http://{HOST}:{self._port}"
         self.start_gateway()
         self._start_strada(folder, deadline_s)
 
     # ---- the two servers
 
     def start_gateway(self) -> None:
-        """Start the simulator, again on the same port and books if it ran before."""
+        """Start the simulator, on the books of before if it ran before."""
         app = simulator.create_app(ledger=self._ledger, time_scale=self.scale)
-        self.gateway = simulator.serve(app, HOST, self._gateway_port)
-        self._gateway_port = self.gateway.port
-        self.gateway_url = f"http://{HOST}:{self._gateway_port}"
+        self.gateway = when_free(lambda: simulator.serve(app, HOST, self._port))
         threading.Thread(target=self.gateway.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop_gateway(self) -> None:
@@ -101,7 +131,7 @@ class World:
         self.stop_gateway()
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((HOST, self._gateway_port))
+        when_free(lambda: listener.bind((HOST, self._port)))
         listener.listen(0)
         held = [listener]
         for _ in range(4):
@@ -109,7 +139,7 @@ class World:
             waiting.settimeout(0.1)
             held.append(waiting)
             try:
-                waiting.connect((HOST, self._gateway_port))
+                waiting.connect((HOST, self._port))
             except TimeoutError:
                 return held
         raise AssertionError("connections are still taken: this is no black hole")
@@ -174,9 +204,9 @@ class World:
         self.calls.append(made)
         return made
 
-    def create(self, **changes: Any) -> None:
+    def create(self) -> None:
         """Register the order and begin to watch it."""
-        made = self.http("POST", f"{self.url}/v1/transactions", ORDER | changes)
+        made = self.http("POST", f"{self.url}/v1/transactions", ORDER)
         assert made.status_code == 201, made.text
         self.txn = made.json()["id"]
         self.watch = Watch(self, every_s=2.0 / self.scale)
@@ -189,16 +219,25 @@ class World:
             self.tid = made.body["provider_ref"]
         return made
 
-    def paid(self, **changes: Any) -> None:
+    def paid(self) -> None:
         """Create and prepare it, and have the customer agree: approve may be called."""
-        self.create(**changes)
-        assert self.ready().status == 200, self.calls
+        self.create()
+        self.prepared_and_paid()
+
+    def prepared_and_paid(self) -> None:
+        """By honest calls only; a machine under load may need another one."""
+        assert any(self.ready().status == 200 for _ in range(HONEST_TRIES)), self.calls
         self.pay()
+
+    def charged(self) -> None:
+        """An honest approve. On a machine under load it too may stay unknown for a while."""
+        assert self.approve().status in (200, 202), self.calls
+        self.shown("approved", 2 * SETTLED_S)
 
     def approved(self) -> None:
         """An approved payment, by honest calls only."""
         self.paid()
-        assert self.approve().status == 200, self.calls
+        self.charged()
 
     def approve(self, key: str | None = None) -> Made:
         """Take the money."""
