@@ -29,8 +29,8 @@ def spoiled(spoil: str) -> list[Cell]:
         kind, undone = f"{spoil}_{when}", when == "before"
         cells += [
             Cell(f"prepare {when}", partial(plays.prepare, kind)),
-            Cell(f"approve {when}", partial(plays.approve, kind), undone=undone),
-            Cell(f"refund {when}", partial(plays.refund, kind), **REFUNDED, undone=undone),
+            Cell(f"approve {when}", partial(plays.approve_spoiled, kind), undone=undone),
+            Cell(f"refund {when}", partial(plays.refund_spoiled, kind), **REFUNDED, undone=undone),
         ]
     return cells
 
@@ -163,6 +163,7 @@ def console() -> list[Cell]:
         Cell("approve", partial(plays.console_before_look_up, 2_000), **part),
         Cell("approve, all", partial(plays.console_before_look_up, AMOUNT), **everything),
         Cell("refund after it", plays.console_then_refund, **part),
+        Cell("refund on top", plays.console_then_refund_again, **{**part, "refunded": 7_000}),
         Cell("refund, same sum", partial(plays.console_during_refund, plays.PART), **REFUNDED),
         Cell(
             "refund, another sum",

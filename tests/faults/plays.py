@@ -56,6 +56,17 @@ def refund(kind: str, world: World, delay_s: float = FOREVER_S, **more: Any) -> 
     world.refund(PART)
 
 
+def approve_spoiled(kind: str, world: World) -> None:
+    """What is no answer is not believed, whatever it holds: 202, and look."""
+    approve(kind, world)
+    assert world.calls[-1].status == 202, world.calls[-1]
+
+
+def refund_spoiled(kind: str, world: World) -> None:
+    refund(kind, world)
+    assert world.calls[-1].status == 202, world.calls[-1]
+
+
 def look_up(kind: str, world: World, delay_s: float = FOREVER_S, **more: Any) -> None:
     """Two look-ups in a row go wrong, after a lost approve and after a lost refund."""
     world.paid()
@@ -338,6 +349,13 @@ def console_then_refund(world: World) -> None:
     world.control("console_refund", tid=world.tid, amount=2_000)
     world.unreached += 1
     world.refund(PART)
+
+
+def console_then_refund_again(world: World) -> None:
+    """Once the refund that nobody asked us for is known, ours comes on top of it."""
+    console_then_refund(world)
+    world.shown("partially_refunded")
+    assert world.refund(PART).status == 200, world.calls
 
 
 def console_during_refund(amount: int, world: World) -> None:
