@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -218,3 +219,44 @@ ROWS: Mapping[str, Callable[[], list[Cell]]] = {
     "lag": lagging,
     "unwanted": unwanted,
 }
+
+
+def at_full_scale() -> list[Cell]:
+    """One cell of each fault at least, of those that end within 75 s of real time."""
+    spoils = [
+        Cell(f"{spoil} approve", partial(plays.approve_spoiled, f"{spoil}_after"))
+        for spoil in SPOILS
+    ]
+    lies = [
+        Cell(f"wrong_{what} approve", partial(plays.approve, f"wrong_{what}"), review=CONTRADICTS)
+        for what in LIES
+    ]
+    undone: dict[str, Any] = {**REFUNDED, "undone": True}
+    chosen: Mapping[str, tuple[str, ...]] = {
+        "refused": ("approve", "look_up"),
+        "black_hole": ("approve", "refund"),
+        "late": ("prepare", "approve", "refund after not refunded"),
+        "slow": ("approve beyond", "refund"),
+        "errors": ("approve declined", "approve duplicate", "refund duplicate"),
+        "already_approved": ("approve", "approve, by another"),
+        "duplicate": ("approve", "refund"),
+        "window": ("approve", "look_up"),
+        "console": ("approve", "refund on top"),
+        "lag": ("approve", "refund"),
+        "unwanted": ("refund declined, done",),
+    }
+    others = [
+        replace(cell, name=f"{row} {cell.name}")
+        for row, names in chosen.items()
+        for cell in ROWS[row]()
+        if cell.name in names
+    ]
+    return [
+        Cell("drip prepare", partial(plays.prepare, "drip_after")),
+        Cell("hang refund, undone", partial(plays.refund_spoiled, "hang_before"), **undone),
+        Cell("concurrent approve", plays.approve_at_once),
+        Cell("concurrent refund", partial(plays.refund_at_once, None), "refunded", refunded=AMOUNT),
+        *spoils,
+        *lies,
+        *others,
+    ]

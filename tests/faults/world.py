@@ -48,6 +48,9 @@ WINDOW_S = 900.0
 SETTLED_S = 60.0
 HONEST_TRIES = 3
 PORT_TRIES = 100
+SAMPLED_EVERY_S = 3.0
+BUILDING = threading.Lock()
+"""Flask compiles its routes, and CPython 3.11 cannot parse in two threads at once."""
 T = TypeVar("T")
 
 
@@ -115,7 +118,8 @@ class World:
 
     def start_gateway(self) -> None:
         """Start the simulator, on the books of before if it ran before."""
-        app = simulator.create_app(ledger=self._ledger, time_scale=self.scale)
+        with BUILDING:
+            app = simulator.create_app(ledger=self._ledger, time_scale=self.scale)
         self.gateway = when_free(lambda: simulator.serve(app, HOST, self._port))
         threading.Thread(target=self.gateway.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -155,7 +159,9 @@ class World:
         self.strada = wiring.build(settings)
         wiring.prepare(self.strada)
         self.key = self.strada.merchants.create_key("shop", ("payments",), False, "operator:test")[1]
-        server = listen(create_app(self.strada, worker_inside=True), HOST, 0, THREADS)
+        with BUILDING:
+            app = create_app(self.strada, worker_inside=True)
+        server = listen(app, HOST, 0, THREADS)
         self.url = f"http://{HOST}:{server.effective_port}"
         stop = threading.Event()
         janitor = start_worker(self.strada.worker, stop)
@@ -209,7 +215,7 @@ class World:
         made = self.http("POST", f"{self.url}/v1/transactions", ORDER)
         assert made.status_code == 201, made.text
         self.txn = made.json()["id"]
-        self.watch = Watch(self, every_s=2.0 / self.scale)
+        self.watch = Watch(self, every_s=SAMPLED_EVERY_S / self.scale)
 
     def ready(self, key: str | None = None) -> Made:
         """Prepare the payment at the gateway."""
