@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from faults import plays
+from faults import absence, plays
 from faults.cell import Cell
 from faults.world import AMOUNT
 
@@ -36,23 +36,25 @@ def spoiled(spoil: str) -> list[Cell]:
     return cells
 
 
-def unreachable(away: plays.Away) -> list[Cell]:
+def unreachable(away: absence.Away) -> list[Cell]:
     """Nobody takes the connection, at each verb."""
     return [
-        Cell("prepare", partial(plays.away_at_prepare, away)),
-        Cell("approve", partial(plays.away_at_approve, away), undone=True),
-        Cell("refund", partial(plays.away_at_refund, away), **REFUNDED, undone=True),
-        Cell("look_up", partial(plays.approve_then_away, away, 20)),
+        Cell("prepare", partial(absence.away_at_prepare, away)),
+        Cell("approve", partial(absence.away_at_approve, away), undone=True),
+        Cell("refund", partial(absence.away_at_refund, away), **REFUNDED, undone=True),
+        Cell("look_up", partial(absence.approve_then_away, away, 20)),
     ]
 
 
 def outage() -> list[Cell]:
     """Away for so long that the next look-up of the schedule is minutes off: the canary's job."""
     return [
-        Cell("approve, resets", partial(plays.approve_then_away, plays.down, 130)),
-        Cell("approve, refused", partial(plays.approve_then_away, plays.stopped, 130)),
-        Cell("refund, resets", partial(plays.refund_then_away, plays.down, 130), **REFUNDED),
-        Cell("refund, refused", partial(plays.refund_then_away, plays.stopped, 130), **REFUNDED),
+        Cell("approve, resets", partial(absence.approve_then_away, absence.down, 130)),
+        Cell("approve, refused", partial(absence.approve_then_away, absence.stopped, 130)),
+        Cell("refund, resets", partial(absence.refund_then_away, absence.down, 130), **REFUNDED),
+        Cell(
+            "refund, refused", partial(absence.refund_then_away, absence.stopped, 130), **REFUNDED
+        ),
     ]
 
 
@@ -111,7 +113,9 @@ def errors() -> list[Cell]:
         Cell("refund declined", partial(plays.refund, "error", code=-781)),
         Cell("refund duplicate", partial(plays.refund, "error_after", code=-785), **REFUNDED),
         Cell("refund unlisted", partial(plays.refund, "error_after", **unlisted), **REFUNDED),
-        Cell("look_up lost", partial(plays.look_up, "error", **lost), **REFUNDED, review=CONTRADICTS),
+        Cell(
+            "look_up lost", partial(plays.look_up, "error", **lost), **REFUNDED, review=CONTRADICTS
+        ),
         Cell("look_up unauthorised", partial(plays.look_up, "error", code=-401), **REFUNDED),
     ]
 
@@ -204,8 +208,8 @@ def unwanted() -> list[Cell]:
 
 ROWS: Mapping[str, Callable[[], list[Cell]]] = {
     **{spoil: partial(spoiled, spoil) for spoil in SPOILS},
-    "refused": partial(unreachable, plays.stopped),
-    "black_hole": partial(unreachable, plays.swallowed),
+    "refused": partial(unreachable, absence.stopped),
+    "black_hole": partial(unreachable, absence.swallowed),
     "outage": outage,
     "late": late,
     "slow": slow,

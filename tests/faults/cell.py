@@ -14,10 +14,10 @@ class Cell:
     """One cell.
 
     status: the end. charged, refunded: the end in the ledger, and on our side unless `shown` says
-    otherwise, which takes a review. review: what `needs_review` says then. undone: the faulted request left nothing done, so that the truth can only be told
-    once it can no longer be in flight. unwanted: the gateway lies about a charge, or charges what
-    has closed; Strada may then show what it was told until it finds out. scale, deadline_s: where
-    the matrix' own do not fit.
+    otherwise, which takes a review. review: what `needs_review` says then. undone: the faulted
+    request left nothing done, so that the truth can only be told once it can no longer be in
+    flight. unwanted: the gateway lies about a charge, or charges what has closed; Strada may then
+    show what it was told until it finds out. scale, deadline_s: where the matrix' own do not fit.
     """
 
     name: str

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 
 from faults.cell import Cell
 from faults.watch import Money, Sample
@@ -25,6 +26,7 @@ def faults(cell: Cell, world: World, money: Money, slack_s: float) -> list[str]:
     """Every promise that this world breaks; `slack_s` is what an honest call takes here and now."""
     return [
         *_answers(world, slack_s),
+        *_told(cell, world, money),
         *_never_shown(cell, world),
         *_truth(cell, world, slack_s),
         *_effects(money),
@@ -41,6 +43,14 @@ def _answers(world: World, slack_s: float) -> Iterator[str]:
             yield f"{made.event} was answered after {made.took_s:.2f} s, not {limit:.2f} s"
         if made.status >= 500 and made.event != "ready":
             yield f"{made.event} was answered {made.status}"
+
+
+def _told(cell: Cell, world: World, money: Money) -> Iterator[str]:
+    """What the client of an approve was answered at once."""
+    for made in world.calls:
+        status = made.body.get("status") if made.status in (200, 202) else None
+        if made.event == "approve" and status in UNCHARGED and money.charged and not cell.unwanted:
+            yield f"approve was answered {status}, and was charged"
 
 
 def _never_shown(cell: Cell, world: World) -> Iterator[str]:
@@ -96,7 +106,7 @@ def knowable(cell: Cell, world: World) -> float:
 
 def samples_apart(samples: list[Sample]) -> float:
     """The longest time between two samples: that much later than it was shown we may see it."""
-    pairs = zip(samples, samples[1:], strict=False)
+    pairs = pairwise(samples)
     return max((later.at - sooner.at for sooner, later in pairs), default=0.0)
 
 

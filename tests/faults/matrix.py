@@ -1,4 +1,4 @@
-"""Running cells: many worlds at once, beside an honest one that says what the machine is good for."""
+"""Running cells: many worlds at once, beside an honest one that says what the machine can do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from faults.world import World
 SCALE = 20.0
 AT_ONCE = 8
 LINGER_S = 5.0
-"""How long a world is watched after its end, in the protocol's seconds: something may still come."""
+"""How long a world is watched after its end, in the protocol's seconds: more may come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Ran:
 
 
 class Control:
-    """An honest payment again and again, beside the cells: its slowest call is the slack of theirs."""
+    """An honest call again and again, beside the cells: its slowest is the slack of theirs."""
 
     def __init__(self, folder: Path, scale: float) -> None:
         self._folder = folder
@@ -73,7 +73,9 @@ class Control:
             world.close()
 
 
-def run(cells: Sequence[Cell], folder: Path, scale: float = SCALE, at_once: int = AT_ONCE) -> list[Ran]:
+def run(
+    cells: Sequence[Cell], folder: Path, scale: float = SCALE, at_once: int = AT_ONCE
+) -> list[Ran]:
     """Run cells, `at_once` of them at a time."""
     with Control(folder / "control", scale) as control, ThreadPoolExecutor(at_once) as pool:
         begun = [

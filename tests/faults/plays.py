@@ -6,14 +6,12 @@ A play ends when the client has nothing more to do; what must be true then is th
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from faults.world import GATEWAY_KEY, WINDOW_S, Made, World
 
-Away = Callable[[World], AbstractContextManager[None]]
 FOREVER_S = 600.0
 """Longer than anything waits."""
 AT_ONCE = 8
@@ -30,16 +28,16 @@ def prepare(kind: str, world: World, delay_s: float = FOREVER_S, **more: Any) ->
     world.fault("ready", kind, delay_s=delay_s, **more)
     lost = world.ready()
     assert lost.status in TROUBLE, lost
-    _start_over(world)
+    start_over(world)
 
 
 def prepare_slowly(world: World, delay_s: float) -> None:
     world.create()
     world.fault("ready", "slow", delay_s=delay_s)
-    _start_over(world)
+    start_over(world)
 
 
-def _start_over(world: World) -> None:
+def start_over(world: World) -> None:
     world.prepared_and_paid()
     world.charged()
 
@@ -99,90 +97,6 @@ def prepare_wrong_tid(world: World) -> None:
     assert world.ready().status == 200, world.calls
     world.pay()
     world.approve()
-
-
-# ---- a gateway that is away
-
-
-@contextmanager
-def stopped(world: World) -> Iterator[None]:
-    """Connections are refused."""
-    world.stop_gateway()
-    yield
-    world.start_gateway()
-
-
-@contextmanager
-def swallowed(world: World) -> Iterator[None]:
-    """Connections are neither taken nor refused."""
-    held = world.hole()
-    yield
-    for sock in held:
-        sock.close()
-    world.start_gateway()
-
-
-@contextmanager
-def down(world: World) -> Iterator[None]:
-    """Connections are taken and reset."""
-    world.control("down", down=True)
-    yield
-    world.control("down", down=False)
-
-
-def away_at_prepare(away: Away, world: World) -> None:
-    world.create()
-    with away(world):
-        lost = world.ready()
-        said = (lost.status, lost.body["code"])
-        assert said in ((503, "gateway_unavailable"), (504, "gateway_timeout")), lost
-        world.unreached += 1
-    _start_over(world)
-
-
-def away_at_approve(away: Away, world: World) -> None:
-    world.paid()
-    with away(world):
-        _not_sent(world, world.approve())
-    world.back()
-
-
-def away_at_refund(away: Away, world: World) -> None:
-    world.approved()
-    with away(world):
-        _not_sent(world, world.refund(PART))
-    world.back()
-
-
-def _not_sent(world: World, made: Made) -> None:
-    """A refused connection leaves no trace at the gateway: Strada's own word is taken."""
-    assert made.status == 202, made
-    assert made.body["pending"]["last_evidence"] == "not_sent", made
-    world.unreached += 1
-
-
-def approve_then_away(away: Away, for_s: float, world: World) -> None:
-    world.paid()
-    world.fault("approve", "reset_after")
-    world.approve()
-    _away_while_looking(away, for_s, world)
-
-
-def refund_then_away(away: Away, for_s: float, world: World) -> None:
-    world.approved()
-    world.fault("cancel", "reset_after")
-    world.refund(PART)
-    _away_while_looking(away, for_s, world)
-
-
-def _away_while_looking(away: Away, for_s: float, world: World) -> None:
-    with away(world):
-        world.pass_time(for_s)
-        pending = world.get()["pending"]
-        assert pending["last_evidence"] in ("not_sent", "unavailable"), pending
-        assert pending["attempts"] >= 1, pending
-        world.unreached += 1
-    world.back()
 
 
 # ---- effects that come late

@@ -158,7 +158,9 @@ class World:
         )
         self.strada = wiring.build(settings)
         wiring.prepare(self.strada)
-        self.key = self.strada.merchants.create_key("shop", ("payments",), False, "operator:test")[1]
+        self.key = self.strada.merchants.create_key("shop", ("payments",), False, "operator:test")[
+            1
+        ]
         with BUILDING:
             app = create_app(self.strada, worker_inside=True)
         server = listen(app, HOST, 0, THREADS)
@@ -204,7 +206,9 @@ class World:
         """Fire an event of the payment, with an Idempotency-Key (a new one unless given)."""
         headers = {"Idempotency-Key": key or f"key-{event}-{next(self._numbers):04d}"}
         began = time.monotonic()
-        answer = self.http("POST", f"{self.url}/v1/transactions/{self.txn}/{event}", body, **headers)
+        answer = self.http(
+            "POST", f"{self.url}/v1/transactions/{self.txn}/{event}", body, **headers
+        )
         took_s = time.monotonic() - began
         made = Made(event, began, took_s, answer.status_code, answer.json())
         self.calls.append(made)
@@ -260,7 +264,11 @@ class World:
 
     def honest(self) -> None:
         """An order that nobody follows up: what any call of ours costs at least."""
-        self.http("POST", f"{self.url}/v1/transactions", ORDER | {"order_id": f"order-{next(self._numbers)}"})
+        self.http(
+            "POST",
+            f"{self.url}/v1/transactions",
+            ORDER | {"order_id": f"order-{next(self._numbers)}"},
+        )
 
     # ---- the customer and the gateway
 

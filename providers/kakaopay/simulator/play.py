@@ -206,7 +206,9 @@ def _slow(gateway: Gateway, call: Call, fault: Fault) -> Response:
     return _honest(gateway, call, wait=lambda: gateway.clock.pause(fault.delay_s))
 
 
-def _wrong(gateway: Gateway, call: Call, fault: Fault, *, lie: Callable[[Body, Fault], None]) -> Response:
+def _wrong(
+    gateway: Gateway, call: Call, fault: Fault, *, lie: Callable[[Body, Fault], None]
+) -> Response:
     answer = _honest(gateway, call)
     if answer.status_code == 200:
         body = json.loads(answer.get_data())
