@@ -33,6 +33,7 @@ def swallowed(world: World) -> Iterator[None]:
 def down(world: World) -> Iterator[None]:
     """Connections are taken and reset."""
     world.control("down", down=True)
+    world.forget_faults()
     yield
     world.control("down", down=False)
 
@@ -70,6 +71,7 @@ def _not_sent(world: World, made: Made) -> None:
 
 def approve_then_away(away: Away, for_s: float, world: World) -> None:
     world.paid()
+    _no_look_before(world)
     world.fault("approve", "reset_after")
     world.approve()
     _away_while_looking(away, for_s, world)
@@ -77,9 +79,15 @@ def approve_then_away(away: Away, for_s: float, world: World) -> None:
 
 def refund_then_away(away: Away, for_s: float, world: World) -> None:
     world.approved()
+    _no_look_before(world)
     world.fault("cancel", "reset_after")
     world.refund(PART)
     _away_while_looking(away, for_s, world)
+
+
+def _no_look_before(world: World) -> None:
+    """On a slow machine the worker might look before the gateway is away: not even then."""
+    world.fault("order", "reset_before", times=3, sure=False)
 
 
 def _away_while_looking(away: Away, for_s: float, world: World) -> None:

@@ -20,6 +20,8 @@ SHORT: Mapping[str, Any] = {"scale": 100.0, "deadline_s": 50.0}
 """Where the gateway's window of 900 s has to pass."""
 GENTLE: Mapping[str, Any] = {"scale": 10.0}
 """Where an honest answer must come within the deadline, whatever else the machine does."""
+FAST: Mapping[str, Any] = {"scale": 50.0, "deadline_s": 25.0}
+"""Where an unscaled wait of 5 s would be four minutes."""
 POOR: Mapping[str, Any] = {"code": -780, "method_result_code": "NOT_ENOUGH_BALANCE"}
 
 
@@ -51,6 +53,7 @@ def outage() -> list[Cell]:
     return [
         Cell("approve, resets", partial(absence.approve_then_away, absence.down, 130)),
         Cell("approve, refused", partial(absence.approve_then_away, absence.stopped, 130)),
+        Cell("approve, breaker", partial(absence.approve_then_away, absence.stopped, 130), **FAST),
         Cell("refund, resets", partial(absence.refund_then_away, absence.down, 130), **REFUNDED),
         Cell(
             "refund, refused", partial(absence.refund_then_away, absence.stopped, 130), **REFUNDED

@@ -127,11 +127,11 @@ BUGS = (
         "outage",
     ),
     Bug(
-        "a breaker that outlives the canary",
+        "a breaker in unscaled time",
         "P11",
-        "providers/breaker.py",
-        "RESTS_S = 5.0",
-        "RESTS_S = 100.0",
+        "web/wiring.py",
+        "lambda: clock.monotonic() * clock.scale",
+        "clock.monotonic",
         "outage",
     ),
     Bug(

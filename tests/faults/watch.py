@@ -5,21 +5,34 @@ It only reads; nothing it does makes Strada ask the gateway.
 
 from __future__ import annotations
 
+import http.client
+import json
 import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
+from urllib.parse import urlsplit
 
 
-class Watched(Protocol):
-    """What is watched."""
+class Reader:
+    """One GET again and again on one connection: watching must cost less than what is watched."""
+
+    def __init__(self, url: str, key: str) -> None:
+        parts = urlsplit(url)
+        self._path = parts.path
+        self._headers = {"Authorization": f"Bearer {key}"}
+        self._connection = http.client.HTTPConnection(parts.netloc, timeout=60)
 
     def get(self) -> dict[str, Any]:
-        """The payment as a caller sees it."""
+        """What is there now."""
+        self._connection.request("GET", self._path, headers=self._headers)
+        found: dict[str, Any] = json.loads(self._connection.getresponse().read())
+        return found
 
-    def ledger(self) -> list[dict[str, Any]]:
-        """What really happened to money."""
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +70,13 @@ class Sample:
 class Watch:
     """Samples until it is stopped, in a thread of its own."""
 
-    def __init__(self, watched: Watched, every_s: float) -> None:
+    def __init__(
+        self, reader: Reader, ledger: Callable[[], list[dict[str, Any]]], every_s: float
+    ) -> None:
         self.samples: list[Sample] = []
         self.trouble: Exception | None = None
-        self._watched = watched
+        self._reader = reader
+        self._ledger = ledger
         self._every_s = every_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -87,8 +103,10 @@ class Watch:
                 self._stop.wait(self._every_s)
         except Exception as error:
             self.trouble = error
+        finally:
+            self._reader.close()
 
     def _sample(self) -> Sample:
-        before = Money.of(self._watched.ledger())
-        shown = self._watched.get()
-        return Sample(time.monotonic(), before, shown, Money.of(self._watched.ledger()))
+        before = Money.of(self._ledger())
+        shown = self._reader.get()
+        return Sample(time.monotonic(), before, shown, Money.of(self._ledger()))
