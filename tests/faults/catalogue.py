@@ -27,7 +27,7 @@ POOR: Mapping[str, Any] = {"code": -780, "method_result_code": "NOT_ENOUGH_BALAN
 
 def spoiled(spoil: str) -> list[Cell]:
     """An answer that is no answer, to each verb, with the effect and without."""
-    cells = [Cell("look_up", partial(plays.look_up, f"{spoil}_after"), **REFUNDED)]
+    cells = looked_up("", f"{spoil}_after")
     for when in ("before", "after"):
         kind, undone = f"{spoil}_{when}", when == "before"
         cells += [
@@ -36,6 +36,15 @@ def spoiled(spoil: str) -> list[Cell]:
             Cell(f"refund {when}", partial(plays.refund_spoiled, kind), **REFUNDED, undone=undone),
         ]
     return cells
+
+
+def looked_up(name: str, kind: str, review: str | None = None, **more: Any) -> list[Cell]:
+    """Look-ups go wrong: after a lost approve, and after a lost refund."""
+    approve, refund = plays.look_up_approve, plays.look_up_refund
+    return [
+        Cell(f"look_up approve{name}", partial(approve, kind, **more), review=review),
+        Cell(f"look_up refund{name}", partial(refund, kind, **more), **REFUNDED, review=review),
+    ]
 
 
 def unreachable(away: absence.Away) -> list[Cell]:
@@ -81,7 +90,7 @@ def slow() -> list[Cell]:
         Cell("approve beyond", partial(plays.approve, "slow", delay_s=15)),
         Cell("refund", partial(plays.refund, "slow", delay_s=4), **REFUNDED),
         Cell("refund beyond", partial(plays.refund, "slow", delay_s=15), **REFUNDED),
-        Cell("look_up beyond", partial(plays.look_up, "slow", delay_s=15), **REFUNDED),
+        *looked_up(" beyond", "slow", delay_s=15),
     ]
 
 
@@ -91,7 +100,7 @@ def wrong(what: str) -> list[Cell]:
     cells = [
         Cell("approve", partial(plays.approve, kind), review=CONTRADICTS),
         Cell("refund", partial(plays.refund, kind), **REFUNDED),
-        Cell("look_up", partial(plays.look_up, kind), **REFUNDED, review=CONTRADICTS),
+        *looked_up("", kind, CONTRADICTS),
         Cell("both", partial(plays.lied_to_throughout, kind), review=CONTRADICTS),
     ]
     if what == "tid":
@@ -105,7 +114,7 @@ def wrong(what: str) -> list[Cell]:
 def errors() -> list[Cell]:
     """Documented codes and one that is not, with the effect and without."""
     unlisted = {"code": -9_999}
-    lost = {"code": -721}
+    approve_lost, refund_lost = looked_up(" lost", "error", code=-721)
     return [
         Cell("prepare refused", partial(plays.prepare, "error", code=-798)),
         Cell("approve declined", partial(plays.approve, "error", **POOR), **FAILED),
@@ -116,10 +125,9 @@ def errors() -> list[Cell]:
         Cell("refund declined", partial(plays.refund, "error", code=-781)),
         Cell("refund duplicate", partial(plays.refund, "error_after", code=-785), **REFUNDED),
         Cell("refund unlisted", partial(plays.refund, "error_after", **unlisted), **REFUNDED),
-        Cell(
-            "look_up lost", partial(plays.look_up, "error", **lost), **REFUNDED, review=CONTRADICTS
-        ),
-        Cell("look_up unauthorised", partial(plays.look_up, "error", code=-401), **REFUNDED),
+        approve_lost,
+        replace(refund_lost, review=CONTRADICTS),
+        *looked_up(" unauthorised", "error", code=-401),
     ]
 
 

@@ -19,7 +19,8 @@ TRUTH_S = 60.0
 """The truth is shown this long after it can be known, before scaling."""
 SETTLE_S = 60.0
 """KakaoPay's settle_after: "not done" cannot be known before."""
-UNCHARGED = frozenset({"created", "ready", "cancelled", "failed", "expired"})
+OPEN = frozenset({"created", "ready"})
+UNCHARGED = OPEN | {"cancelled", "failed", "expired"}
 
 
 def faults(cell: Cell, world: World, money: Money, slack_s: float) -> list[str]:
@@ -56,10 +57,12 @@ def _told(cell: Cell, world: World, money: Money) -> Iterator[str]:
 def _never_shown(cell: Cell, world: World) -> Iterator[str]:
     """What no caller may ever see, whatever the cell is about."""
     said = set()
+    asked = [made.began + made.took_s for made in world.calls if made.event == "approve"]
     for sample in world.samples():
         shown, before, after = sample.shown, sample.before, sample.after
         status, captured = shown["status"], shown["captured_amount"]
-        if before.charged and status in UNCHARGED and not cell.unwanted:
+        unasked = status in OPEN and sample.at < min(asked, default=sample.at + 1)
+        if before.charged and status in UNCHARGED and not unasked and not cell.unwanted:
             said.add(f"shown {status} while charged")
         if captured > after.charged or (status == "approved" and not after.charged):
             said.add(f"shown {status} with {captured}, charged {after.charged}")

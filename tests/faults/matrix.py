@@ -17,7 +17,7 @@ from faults.watch import Money
 from faults.world import World
 
 SCALE = 20.0
-AT_ONCE = 8
+AT_ONCE = 12
 LINGER_S = 5.0
 """How long a world is watched after its end, in the protocol's seconds: more may come."""
 

@@ -73,14 +73,18 @@ def _not_believed(world: World) -> None:
     assert made.status == 202 or made.took_s >= world.deadline_s, made
 
 
-def look_up(kind: str, world: World, delay_s: float = FOREVER_S, **more: Any) -> None:
-    """Two look-ups in a row go wrong, after a lost approve and after a lost refund."""
+def look_up_approve(kind: str, world: World, delay_s: float = FOREVER_S, **more: Any) -> None:
+    """Two look-ups in a row go wrong after a lost approve."""
     world.paid()
     world.fault("approve", "reset_after")
     world.fault("order", kind, times=2, delay_s=delay_s, **more)
     world.approve()
     world.until_fired()
-    world.shown("approved")
+
+
+def look_up_refund(kind: str, world: World, delay_s: float = FOREVER_S, **more: Any) -> None:
+    """Two look-ups in a row go wrong after a lost refund."""
+    world.approved()
     world.fault("cancel", "reset_after")
     world.fault("order", kind, times=2, delay_s=delay_s, **more)
     world.refund(PART)
