@@ -318,7 +318,7 @@ class Payments:
         said = op["last_evidence"] or ""
         if said == "late" or row["status"] != "created":
             return self.decisions.illegal(row, "make_ready")
-        if said == "timeout":
+        if said in ("timeout", "lease_passed"):  # the worker may see the deadline pass before we do
             return GatewayTrouble("gateway_timeout", retry_after=2)
         if said in ("not_sent", "unavailable", "conflict"):
             return GatewayTrouble("gateway_unavailable", retry_after=5)

@@ -81,7 +81,7 @@ def providers_of(settings: Settings, clock: Clock) -> dict[str, Provider]:
     return {
         "kakaopay": KakaoPay(
             settings.kakaopay_base_url,
-            GatewayHttp(monotonic=clock.monotonic),
+            GatewayHttp(monotonic=lambda: clock.monotonic() * clock.scale),
             now_us=clock.now_us,
             window_s=clock.seconds(900),
         )

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import pytest
 from freezegun import freeze_time
-from house import House
+from house import House, lost_before
 
 from engine.clock import MICROS, Clock, parse_rfc3339, rfc3339
+from engine.errors import GatewayTrouble
+from engine.provider import Outcome
 
 
 def test_an_order_expires_at_its_second_and_not_before(tmp_path: Path) -> None:
@@ -23,6 +28,19 @@ def test_an_order_expires_at_its_second_and_not_before(tmp_path: Path) -> None:
         house.worker.run_once()
         assert house.status(txn) == "expired"
     house.store.close()
+
+
+def test_a_prepare_that_the_worker_gave_up_first_timed_out(house: House) -> None:
+    def outlives_its_lease(honest: Callable[[], Any]) -> Outcome:
+        house.time.advance(10)
+        house.worker.run_once()
+        return lost_before(honest)
+
+    txn = house.create()
+    house.gateway.script["prepare"] = [outlives_its_lease]
+    with pytest.raises(GatewayTrouble) as raised:
+        house.payments.ready(house.caller(), txn)
+    assert raised.value.code == "gateway_timeout", "the gateway did not answer with nonsense"
 
 
 def test_times_are_rendered_and_read_without_loss() -> None:

@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -503,6 +505,15 @@ def main() -> int:
 
 
 def _plant(bug: Bug) -> str:
+    with planted(bug) as copy:
+        if copy is None:
+            return "MISSED: the defence is not where the drill looks for it"
+        return _first_red(copy, bug.tests.split())
+
+
+@contextmanager
+def planted(bug: Bug) -> Iterator[Path | None]:
+    """A copy of the tree with the bug in it; None when there is no place for it."""
     with tempfile.TemporaryDirectory(prefix="strada-drill-") as folder:
         copy = Path(folder)
         for part in PARTS:
@@ -513,10 +524,8 @@ def _plant(bug: Bug) -> str:
                 shutil.copy(source, copy / part)
         target = copy / bug.file
         text = target.read_text("utf-8")
-        if text.count(bug.old) < 1:
-            return "MISSED: the defence is not where the drill looks for it"
         target.write_text(text.replace(bug.old, bug.new), "utf-8")
-        return _first_red(copy, bug.tests.split())
+        yield copy if bug.old in text else None
 
 
 def _first_red(copy: Path, tests: list[str]) -> str:

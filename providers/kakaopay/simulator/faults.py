@@ -49,6 +49,8 @@ class Fault:
     partner_order_id: str | None = None
     code: int | None = None
     method_result_code: str | None = None
+    by: int = 1000
+    """Won that `wrong_amount` adds to the truth."""
     fired: int = 0
 
     @property
@@ -108,7 +110,7 @@ class Faults:
 def fault_from(number: str, asked: Mapping[str, object]) -> Fault:
     """A checked fault; ValueError when it makes no sense."""
     known = {"on", "kind", "times", "delay_s", "tid", "partner_order_id", "code"}
-    strange = asked.keys() - known - {"method_result_code"}
+    strange = asked.keys() - known - {"method_result_code", "by"}
     if strange:
         raise ValueError(f"unknown fields: {', '.join(sorted(strange))}")
     on, kind = asked.get("on"), asked.get("kind")
@@ -124,6 +126,7 @@ def fault_from(number: str, asked: Mapping[str, object]) -> Fault:
         partner_order_id=_text(asked.get("partner_order_id")),
         code=None if asked.get("code") is None else _whole(asked["code"], -99_999, 99_999),
         method_result_code=_text(asked.get("method_result_code")),
+        by=_whole(asked.get("by", 1000), -1_000_000, 1_000_000),
     )
 
 

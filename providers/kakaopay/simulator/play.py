@@ -206,31 +206,36 @@ def _slow(gateway: Gateway, call: Call, fault: Fault) -> Response:
     return _honest(gateway, call, wait=lambda: gateway.clock.pause(fault.delay_s))
 
 
-def _wrong(gateway: Gateway, call: Call, fault: Fault, *, lie: Callable[[Body], None]) -> Response:
+def _wrong(
+    gateway: Gateway, call: Call, fault: Fault, *, lie: Callable[[Body, Fault], None]
+) -> Response:
     answer = _honest(gateway, call)
     if answer.status_code == 200:
         body = json.loads(answer.get_data())
-        lie(body)
+        lie(body, fault)
         answer.set_data(json.dumps(body, ensure_ascii=False))
     return answer
 
 
-def _lie_amount(body: Body) -> None:
-    for name in ("approved_cancel_amount", "amount"):
+def _lie_amount(body: Body, fault: Fault) -> None:
+    """In a query all the way through: what is left to cancel still makes up the amount."""
+    told = ["approved_cancel_amount"] if "approved_cancel_amount" in body else ["amount"]
+    if "payment_action_details" in body and "cancel_available_amount" in body:
+        told.append("cancel_available_amount")
+    for name in told:
         if name in body:
-            body[name]["total"] += 1000
-            return
+            body[name]["total"] += fault.by
 
 
-def _lie_tid(body: Body) -> None:
+def _lie_tid(body: Body, fault: Fault) -> None:
     body["tid"] = "T" + new_id()
 
 
-def _lie_order(body: Body) -> None:
+def _lie_order(body: Body, fault: Fault) -> None:
     body["partner_order_id"] = f"order-{secrets.token_hex(6)}"
 
 
-def _lie_user(body: Body) -> None:
+def _lie_user(body: Body, fault: Fault) -> None:
     body["partner_user_id"] = f"user-{secrets.token_hex(6)}"
 
 
