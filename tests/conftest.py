@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,3 +28,19 @@ def house(tmp_path: Path) -> Iterator[House]:
 def site(house: House) -> Site:
     """The HTTP edge over a fresh house."""
     return Site(house)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How often a process was killed in this run; see faults/."""
+    points: Counter[str] = Counter()
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "kill points" and report.when == "call":
+                points.update(json.loads(str(value)))
+    inside = sum(points[step] for step in ("send", "xSync", "xWrite"))
+    if points:
+        by_call = ", ".join(f"{step} {times}" for step, times in sorted(points.items()))
+        terminalreporter.write_line(
+            f"kill points: {points.total() - inside} by strace, {inside} in process; "
+            f"by syscall or step: {by_call}"
+        )
