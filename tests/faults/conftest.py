@@ -9,8 +9,15 @@ from faults.scene import Scene
 
 
 @pytest.fixture(scope="session")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def shared_scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """A gateway, a zygote and a clock."""
     built = Scene(tmp_path_factory.mktemp("scene"))
     yield built
     built.close()
+
+
+@pytest.fixture
+def scene(shared_scene: Scene) -> Iterator[Scene]:
+    """The same, with nothing left running after a test."""
+    yield shared_scene
+    shared_scene.tidy()

@@ -18,6 +18,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from crash_bugs import CRASH_BUGS
+
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("engine", "providers", "web", "tests", "setup.cfg", "pyproject.toml", "README.md")
 LONGEST_S = 240
@@ -302,13 +304,14 @@ BUGS = (
         'self.clock.now_us(),\n                "chart"',
         _PAYMENTS,
     ),
+    *(Bug(*bug) for bug in CRASH_BUGS),
 )
 
 
 def main() -> int:
     """Run the drill; prints a table."""
     wanted = sys.argv[1] if len(sys.argv) > 1 else ""
-    chosen = [bug for bug in BUGS if wanted in bug.name]
+    chosen = [bug for bug in BUGS if wanted in bug.name or wanted in bug.tests.split()]
     missed = 0
     for bug in chosen:
         begun = time.monotonic()

@@ -54,6 +54,7 @@ class Life:
         self.ended = ""
         self._options = () if worker else ("--no-worker",)
         self._first_line = len(scene.gateway.lines())
+        self._first_call = len(scene.gateway.calls)
         self._server: Process | None = None
 
     # ---- the server
@@ -155,6 +156,20 @@ class Life:
             secrets=[*own, *self.client.secrets, *secrets],
         )
         assert found == []
+        assert self._sent_blindly() == []
+
+    def _sent_blindly(self) -> list[str]:
+        """Operations that were sent again although nothing was looked up since."""
+        blind: list[str] = []
+        sent: set[str | None] = set()
+        for verb, operation in self.scene.gateway.calls[self._first_call :]:
+            if verb == "order":
+                sent.clear()
+            elif operation in sent:
+                blind.append(f"{verb} {operation}")
+            elif verb != "ready":  # it moves nothing, and may be repeated
+                sent.add(operation)
+        return blind
 
     def finish(self) -> None:
         """Each acknowledged call once more: the same answers, and nothing happens."""
@@ -167,7 +182,8 @@ class Life:
         assert self.lines() == before
         self.end()
         self.check()
-        self.ended = self.store.rows("SELECT status FROM transactions")[0]["status"]
+        row = self.store.row("SELECT status FROM transactions WHERE id = ?", (self.client.txn,))
+        self.ended = str(row and row["status"])
         self.store.close()
 
     def lines(self) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ that its ledger is the truth whatever dies. It refuses to share a database betwe
 from __future__ import annotations
 
 import http.client
+import io
 import json
 import mmap
 import os
@@ -113,7 +114,7 @@ class Gateway:
 
     def __init__(self, ledger: Path) -> None:
         self.ledger = ledger
-        self.calls: list[str] = []
+        self.calls: list[tuple[str, str | None]] = []
         self.hooks: dict[tuple[str, str], Callable[[], object]] = {}
         self._app = simulator.create_app(ledger=ledger, time_scale=SCALE)
         self._inner = self._app.wsgi_app
@@ -125,7 +126,7 @@ class Gateway:
 
     def _door(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         verb = environ["PATH_INFO"].rpartition("/")[2]
-        self.calls.append(verb)
+        self._note(verb, environ)
         before = self.hooks.pop((verb, "before"), None)
         if before is not None:
             before()
@@ -135,6 +136,14 @@ class Gateway:
         if after is not None:
             after()
         return answer
+
+    def _note(self, verb: str, environ: Any) -> None:
+        """Remember a call with the operation that it names; `order` names the payment only."""
+        if environ["PATH_INFO"].startswith("/online/"):
+            raw = environ["wsgi.input"].read()
+            environ["wsgi.input"] = io.BytesIO(raw)
+            asked = json.loads(raw)
+            self.calls.append((verb, asked["tid"] if verb == "order" else asked.get("payload")))
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """Use the simulator's test API."""
@@ -173,6 +182,7 @@ class Scene:
             self._clock = mmap.mmap(file.fileno(), 8)
         self._shift_ns = 0
         self._lives = 0
+        self._processes: list[Process] = []
         self._template = folder / "template"
         self._template.mkdir()
         self.run(self._template, "migrate")
@@ -257,7 +267,15 @@ class Scene:
         )["pid"]
         tracer = _attach(pid, fault) if fault and traced else None
         gate.touch()
-        return Process(self.zygote, pid, tracer)
+        self._processes.append(Process(self.zygote, pid, tracer))
+        return self._processes[-1]
+
+    def tidy(self) -> None:
+        """End what a test left running, and forget what it told the gateway."""
+        while self._processes:
+            self._processes.pop().end()
+        self.gateway.hooks.clear()
+        self.gateway.ask("DELETE", "faults")
 
 
 def _points(fault: Fault) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 import pytest
+from faults.client import Client
 from faults.lives import CANCELLED, ENDS, EXPIRED, LOST, PAID, RETURNED, Life, sweep
 from faults.scene import Fault, Scene, can_trace, wait_until
 
@@ -123,20 +124,25 @@ def test_a_worker_killed_anywhere_is_replaced_by_the_next(
 
 @pytest.mark.parametrize("verb", ["approve", "cancel"])
 def test_two_workers_together_ask_and_send_once(scene: Scene, verb: str) -> None:
+    """Each takes a batch of what is due, so what one works on is in the other's hands too."""
     life = Life(scene, worker=False)
     life.serve()
+    crowd = [Client(scene, number) for number in range(2, 5)]
     name = "a charge it sends again" if verb == "approve" else "a refund it sends again"
-    life.go_on(WORK[name].split())
-    scene.gateway.ask("POST", "faults", {"on": "order", "kind": "slow", "delay_s": 3})
-    scene.gateway.calls.clear()
+    assert all(client.act(step) for client in crowd for step in WORK[name].split())
+    scene.gateway.ask("POST", "faults", {"on": "order", "kind": "slow", "delay_s": 2, "times": 9})
+    before = len(scene.gateway.calls)
     workers = [scene.start(life.home, "worker") for _ in range(2)]
     wait_until(lambda: life.output().count("working on") == 2, 60, "no worker")
     scene.later()
     life.converge()
-    assert scene.gateway.calls == ["order", verb]
-    for worker in workers:
-        worker.end()
-    life.check()
+    scene.gateway.ask("DELETE", "faults")
+    asked = Counter(scene.gateway.calls[before:])
+    assert Counter(call for call, _ in asked) == {"order": 3, verb: 3}
+    assert set(asked.values()) == {1}
+    for process in workers:
+        process.end()
+    life.check([step for client in crowd for step in client.steps])
     life.finish()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -82,7 +83,20 @@ def end_under_load(life: Life, crowd: Crowd) -> list[tuple[Client, str]]:
     with ThreadPoolExecutor(CLIENTS) as pool:
         running = [pool.submit(crowd.shop) for _ in range(CLIENTS)]
         wait_until(lambda: crowd.answered() >= before + BUSY, 60, "no load")
-        begun = time.monotonic()
+        begun, known = time.monotonic(), crowd.answered()
         assert life.end(signal.SIGTERM) == 0, life.output()
         assert time.monotonic() - begun < LONGEST_S
-        return [one.result(60) for one in running]
+        cut_off = [one.result(60) for one in running]
+    assert crowd.answered() > known, "the signal met no call under way"
+    return cut_off
+
+
+def test_a_call_under_way_at_sigterm_gets_its_answer(scene: Scene) -> None:
+    life = Life(scene)
+    server = life.serve()
+    life.go_on(["create", "ready", "pay"])
+    scene.gateway.hooks["approve", "after"] = lambda: os.kill(server.pid, signal.SIGTERM)
+    assert life.client.act("approve")
+    assert life.client.steps[-1].body["status"] == "approved"
+    assert server.code(LONGEST_S) == 0
+    life.check()

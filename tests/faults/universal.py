@@ -132,7 +132,7 @@ def _operations_of_the_log(store: Store, operations: Mapping[str, Any]) -> Itera
     asked: set[str] = set()
     settled: set[str] = set()
     for row in store.rows("SELECT event, entry FROM entries WHERE kind = 'transition'"):
-        op = json.loads(row["entry"])["data"].get("op")
+        op = json.loads(row["entry"]).get("data", {}).get("op")
         if row["event"] in _SETTLES:
             asked.add(op)
         elif row["event"] in _SETTLES.values():
