@@ -22,10 +22,10 @@ import apsw
 HERE = Path(__file__).resolve()
 sys.path[:0] = [str(HERE.parent), str(HERE.parents[1]), str(HERE.parents[2])]
 
-import load  # noqa: E402
-from e2e.town import Town  # noqa: E402
-from raw import Raw  # noqa: E402
-from results import report  # noqa: E402
+import load
+from e2e.town import Town
+from raw import Raw
+from results import report
 
 QUICK = "--quick" in sys.argv
 ROUNDS = 2 if QUICK else 5

@@ -20,6 +20,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from crash_bugs import CRASH_BUGS
+
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("engine", "providers", "web", "tests", "setup.cfg", "pyproject.toml", "README.md")
 LONGEST_S = 240
@@ -484,13 +486,14 @@ BUGS = (
         "busy, rest_s = False, 0.0",
         f"{_STORAGE}::test_the_worker_waits_for_a_full_disk_without_spinning",
     ),
+    *(Bug(*bug) for bug in CRASH_BUGS),
 )
 
 
 def main() -> int:
     """Run the drill; prints a table."""
     wanted = sys.argv[1] if len(sys.argv) > 1 else ""
-    chosen = [bug for bug in BUGS if wanted in bug.name]
+    chosen = [bug for bug in BUGS if wanted in bug.name or wanted in bug.tests.split()]
     missed = 0
     for bug in chosen:
         begun = time.monotonic()
