@@ -14,10 +14,10 @@ CRASH_BUGS = (
         "split the commit: the log after the row",
         "P4 P6",
         "engine/fire.py",
-        "            raise LostRace\n        for entry in appended:",
-        "            raise LostRace\n        self.store."
+        "        personal = step.personal\n        for entry in step.entries:",
+        "        personal = step.personal\n        self.store."
         + _SPLIT.format(store="store")
-        + "        for entry in appended:",
+        + "        for entry in step.entries:",
         f"{_LIVES}[paid-xSync]",
     ),
     (
@@ -53,10 +53,17 @@ CRASH_BUGS = (
         "answer before the commit",
         "P4",
         "engine/store.py",
-        '                with self.db.atomic("IMMEDIATE"):\n                    yield\n',
-        "                if self.db.connection().in_transaction:\n"
-        '                    self.db.execute_sql("COMMIT")\n'
-        '                self.db.execute_sql("BEGIN IMMEDIATE")\n                yield\n',
+        '                connection.execute("BEGIN IMMEDIATE")\n'
+        "                try:\n"
+        "                    yield\n"
+        "                    if not connection.in_transaction:\n"
+        '                        raise StorageTrouble("SQLite gave the transaction up")\n'
+        '                    connection.execute("COMMIT")\n',
+        "                if connection.in_transaction:\n"
+        '                    connection.execute("COMMIT")\n'
+        '                connection.execute("BEGIN IMMEDIATE")\n'
+        "                try:\n"
+        "                    yield\n",
         f"{_LIVES}[paid-send]",
     ),
     (

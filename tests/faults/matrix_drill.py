@@ -30,7 +30,7 @@ BUGS = (
         "believe a negative look-up early",
         "P2",
         "engine/evidence.py",
-        "return op is not None and self.now < max(op.call_deadline, op.settle_after)",
+        "return op is not None and self.asked_at < max(op.call_deadline, op.settle_after)",
         "return False",
         "late",
     ),
