@@ -34,8 +34,8 @@ bench: $(READY) ## measure: every tests/bench/bench_*.py in turn
 	done
 
 drill: $(READY) ## plant known bugs one at a time and see a test go red for each
-	$(PY) tests/faults/drill.py $(ARGS)
-	$(PY) tests/faults/matrix_drill.py $(ARGS)
+	@cd tests && ../$(PY) -m faults.drill $(ARGS)
+	@cd tests && ../$(PY) -m faults.matrix_drill $(ARGS)
 
 fuzz: $(READY) ## fuzz every operation for longer (FUZZ_EXAMPLES=500, FUZZ_SEED=7 to repeat a run)
 	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),100) FUZZ_SEED=$(or $(FUZZ_SEED),$(shell date +%s)) \

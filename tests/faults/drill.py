@@ -1,7 +1,7 @@
 """The drill: plant one known bug at a time in a copy of the tree, and see a test go red for each.
 
-    python tests/faults/drill.py            all of them
-    python tests/faults/drill.py money      those whose name contains a word
+    cd tests; python -m faults.drill            all of them
+    cd tests; python -m faults.drill money      those whose name contains a word
 
 A test that stays green when its defence is gone proves nothing; this is how we know that ours do.
 Exit 0 when every bug was caught, 1 when one was missed.
@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from crash_bugs import CRASH_BUGS
+from faults.crash_bugs import CRASH_BUGS
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("engine", "providers", "web", "tests", "setup.cfg", "pyproject.toml", "README.md")

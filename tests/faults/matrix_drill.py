@@ -1,7 +1,7 @@
 """The drill of the matrix: take one defence out at a time and name the cells that see it.
 
-    python tests/faults/matrix_drill.py            all of them
-    python tests/faults/matrix_drill.py canary     those whose name contains a word
+    cd tests; python -m faults.matrix_drill            all of them
+    cd tests; python -m faults.matrix_drill canary     those whose name contains a word
 
 Exit 0 when every bug was caught, 1 when one was missed.
 """
@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from drill import LONGEST_S, Bug, planted
+from faults.drill import LONGEST_S, Bug, planted
 
 MATRIX = "tests/faults/test_gateway_matrix.py"
 BUGS = (
@@ -104,10 +104,10 @@ BUGS = (
         "send a refund again blindly",
         "P2",
         "engine/worker.py",
-        '        row = self._ledger.load(op["txn"])\n        truth = self._gateways.look_up(row, op["id"])\n',
+        '        row = self._ledger.load(op["txn"])\n        asked = self._settlement',
         '        row = self._ledger.load(op["txn"])\n        if op["kind"] == "refund":\n'
         '            self._resend(row, op["id"])\n            return True\n'
-        '        truth = self._gateways.look_up(row, op["id"])\n',
+        "        asked = self._settlement",
         "late",
     ),
     Bug(

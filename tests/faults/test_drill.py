@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import drill
-import matrix_drill
+from faults import drill, matrix_drill
 import pytest
 
 BUGS = [*drill.BUGS, *matrix_drill.BUGS]
