@@ -90,7 +90,8 @@ def test_operations_have_the_names_that_clients_are_made_from() -> None:
             "createTransaction listTransactions getTransaction readyTransaction approveTransaction "
             "completeTransaction cancelTransaction failTransaction refundTransaction "
             "updateTransactionStatus listTransitions getChart getChartVersion returnFromGateway "
-            "explainProblem isAlive isReady getOpenApi showDocs"
+            "explainProblem isAlive isReady getOpenApi showDocs getCheckpoint proveInclusion "
+            "proveConsistency"
         ).split()
     )
 
