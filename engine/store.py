@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import apsw
 import peewee
@@ -31,6 +31,26 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 Row = dict[str, Any]
 
 
+class Guard(Protocol):
+    """Who may refuse to let anything be written; raises StorageTrouble."""
+
+    def before_write(self) -> None:
+        """Called before each write transaction."""
+
+    def before_new_work(self) -> None:
+        """Called before a caller's request is decided on."""
+
+
+class Unguarded:
+    """The guard of a database that nothing outside vouches for."""
+
+    def before_write(self) -> None:
+        """Let it be written."""
+
+    def before_new_work(self) -> None:
+        """Let it be decided."""
+
+
 class Store:
     """One database. Threads share it; each has its own connection."""
 
@@ -39,6 +59,7 @@ class Store:
         self.db = DurableSqlite(str(self.path))
         self._poisoned: str | None = None
         self._writer = threading.Lock()
+        self.guard: Guard = Unguarded()
 
     def close(self) -> None:
         """Close this thread's connection."""
@@ -61,9 +82,13 @@ class Store:
         return found[0] if found else None
 
     def iterate(self, sql: str, params: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
-        """Rows one by one, in constant memory."""
+        """Rows one by one, in constant memory; close it, or no write follows on this thread."""
         with _storage_errors:
-            yield from self._connection().execute(sql, params)
+            cursor = self._connection().execute(sql, params)
+            try:
+                yield from cursor
+            finally:
+                cursor.close()
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
         """Run a write inside `write()`; returns how many rows it touched."""
@@ -79,6 +104,7 @@ class Store:
         Raises StorageTrouble when the database cannot take it; constraint violations pass as
         peewee.IntegrityError.
         """
+        self.guard.before_write()
         with _storage_errors, self._turn():
             if self._poisoned:  # looked at in our turn: the writer before us may have met it
                 raise StorageTrouble(self._poisoned)

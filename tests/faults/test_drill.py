@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from faults import drill, matrix_drill
 import pytest
+from faults import drill, matrix_drill
 
 BUGS = [*drill.BUGS, *matrix_drill.BUGS]
 
