@@ -101,8 +101,8 @@ class Store:
     def write(self) -> Iterator[None]:
         """One short write transaction, durable when the block is left without an exception.
 
-        Raises StorageTrouble when the database cannot take it; constraint violations pass as
-        peewee.IntegrityError.
+        There is none inside another: what belongs together is one block. Raises StorageTrouble when
+        the database cannot take it; constraint violations pass as peewee.IntegrityError.
         """
         self.guard.before_write()
         with _storage_errors, self._turn():
@@ -127,6 +127,8 @@ class Store:
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """One writer of this process at a time; all waiting together lasts LOCK_WAIT_S at most."""
+        if self._connection().in_transaction:
+            raise RuntimeError("a write inside a write would wait for itself")
         if self._writer.acquire(blocking=False):
             left = None
         else:

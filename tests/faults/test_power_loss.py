@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from faults.power import Image, Platter, images
 from house import House
 
 from engine.errors import EngineError, StorageTrouble
+from engine.store import Store
 
 SEED = int(os.environ.get("STRADA_POWER_SEED") or time.time_ns() % 1_000_000)
 LEAST_IMAGES = 1_000
@@ -126,10 +128,24 @@ def test_the_survey_sees_what_less_durability_loses(memory: Path, control: str) 
     assert any(CONTROLS[control][1] in said for said in found), found
 
 
+class Hasty(Store):
+    """A store that commits a step when the next one begins, so that answers come too early."""
+
+    @contextmanager
+    def write(self) -> Iterator[None]:
+        connection = self._connection()
+        if connection.in_transaction:
+            connection.execute("COMMIT")
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+
+
 def test_the_survey_sees_an_answer_before_its_commit(memory: Path) -> None:
     def life(witness: Witness, disk: Disk) -> None:
-        with witness.house.store.write():
-            witness.step(witness.house.payments.create, witness.house.order())
+        witness.house.store.__class__ = Hasty
+        witness.step(witness.house.payments.create, witness.house.order())
+        witness.step(witness.house.payments.create, witness.house.order())
+        witness.house.store.db.connection().execute("COMMIT")
 
     found = _survey(memory, _taped(memory, life), _platter(), a_point=1)
     assert any("lost" in said for said in found)
