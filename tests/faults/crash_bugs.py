@@ -15,7 +15,8 @@ CRASH_BUGS = (
         "P4 P6",
         "engine/fire.py",
         "            raise LostRace\n        for entry in appended:",
-        "            raise LostRace\n        self.store." + _SPLIT.format(store="store")
+        "            raise LostRace\n        self.store."
+        + _SPLIT.format(store="store")
         + "        for entry in appended:",
         f"{_LIVES}[paid-xSync]",
     ),
@@ -24,7 +25,8 @@ CRASH_BUGS = (
         "P6 P10",
         "engine/idempotency.py",
         '        self._store.execute(\n            "INSERT INTO idempotency',
-        "        self._store." + _SPLIT.format(store="_store")
+        "        self._store."
+        + _SPLIT.format(store="_store")
         + '        self._store.execute(\n            "INSERT INTO idempotency',
         f"{_LIVES}[paid-xSync]",
     ),
@@ -40,10 +42,11 @@ CRASH_BUGS = (
         "call the gateway before the intent is committed",
         "P2 P6",
         "engine/payments.py",
-        '            with self.store.write():\n                self.ledger.advance(folded, [entry])\n'
+        "            with self.store.write():\n                self.ledger.advance(folded, [entry])\n"
         '                self.operations.open(\n                    op,\n                    "approve",',
-        "            self.gateways.approve(row, op, credential)\n"
-        '            with self.store.write():\n                self.ledger.advance(folded, [entry])\n'
+        "            early = type(self.gateways).approve(self.gateways, row, op, credential)\n"
+        "            self.gateways.approve = lambda *_: early\n"
+        "            with self.store.write():\n                self.ledger.advance(folded, [entry])\n"
         '                self.operations.open(\n                    op,\n                    "approve",',
         f"{_LIVES}[paid-xSync]",
     ),
@@ -54,7 +57,10 @@ CRASH_BUGS = (
         '                with self.db.atomic("IMMEDIATE"):\n                    yield\n',
         "                if self.db.connection().in_transaction:\n"
         '                    self.db.execute_sql("COMMIT")\n'
-        '                self.db.execute_sql("BEGIN IMMEDIATE")\n                yield\n',
+        '                self.db.execute_sql("BEGIN IMMEDIATE")\n                yield\n'
+        "                link = self.db.connection()\n"
+        '                late = lambda: link.in_transaction and link.execute("COMMIT")\n'
+        "                threading.Timer(0.3, late).start()\n",
         f"{_LIVES}[paid-send]",
     ),
     (
@@ -79,7 +85,7 @@ CRASH_BUGS = (
         "engine/worker.py",
         '        truth = self._gateways.look_up(row, op["id"])\n        self._heard(op',
         '        if op["kind"] == "refund":\n            self._resend(row, op["id"])\n'
-        '            return True\n'
+        "            return True\n"
         '        truth = self._gateways.look_up(row, op["id"])\n        self._heard(op',
         f"{_RECOVERY}[cancel-after-inside]",
     ),

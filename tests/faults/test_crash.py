@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -178,3 +179,24 @@ def test_a_recovery_killed_anywhere_is_recovered_from(
         for fault in sweep(lambda fault: kill_the_recovery(scene, verb, moment, fault), step, 1, 1)
     ]
     assert told(record_property, fired) >= 1
+
+
+# ---- before the first payment
+
+
+@pytest.mark.parametrize("step", ["xSync", "xWrite"])
+def test_a_killed_migration_is_taken_up_by_the_next(
+    scene: Scene, step: str, record_property: Record
+) -> None:
+    def migrate(fault: Fault) -> int:
+        life = Life(scene)
+        for file in life.home.glob("strada.db*"):
+            file.unlink()
+        died = scene.start(life.home, "migrate", fault=fault).code(60) == -signal.SIGKILL
+        scene.run(life.home, "migrate")
+        scene.run(life.home, "doctor")
+        life.check()
+        life.store.close()
+        return died
+
+    assert told(record_property, sweep(migrate, step, 1, strides(step))) >= 3

@@ -177,7 +177,10 @@ def _true_to(lines: Sequence[Line], store: Store) -> Iterator[str]:
         refunds = [line["amount"] for line in mine if line["event"] == "refund"]
         if len(charges) > 1:
             yield f"ledger: {txn} was charged {len(charges)} times"
-        truth, shown = (sum(charges), sum(refunds)), (row["captured_amount"], row["refunded_amount"])
+        truth, shown = (
+            (sum(charges), sum(refunds)),
+            (row["captured_amount"], row["refunded_amount"]),
+        )
         if truth != shown and not row["needs_review"]:
             yield f"ledger: {txn} moved {truth}, shown as {shown} in {row['status']}, no review"
 

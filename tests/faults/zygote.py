@@ -25,6 +25,7 @@ from typing import Any
 
 import apsw
 from faults import points
+
 from web.cli import COMMANDS
 from web.cli import main as strada
 
@@ -80,7 +81,7 @@ def _become(order: Mapping[str, Any]) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (output, 1), (output, 2)):
         os.dup2(source, target)
-    sys.stdout = open(1, "w", buffering=1)  # what is printed is to be seen, whatever dies
+    sys.stdout.reconfigure(line_buffering=True)  # what is printed is to be seen, whatever dies
     os.environ.clear()
     os.environ.update(order["env"])
     os.chdir(Path(order["output"]).parent)
