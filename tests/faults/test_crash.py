@@ -194,7 +194,6 @@ def test_a_killed_migration_is_taken_up_by_the_next(
             file.unlink()
         died = scene.start(life.home, "migrate", fault=fault).code(60) == -signal.SIGKILL
         scene.run(life.home, "migrate")
-        scene.run(life.home, "doctor")
         life.check()
         life.store.close()
         return died
