@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from faults.points import STEPS
 from house import House
 from storefront import Site
 
@@ -37,7 +38,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for name, value in report.user_properties:
             if name == "kill points" and report.when == "call":
                 points.update(json.loads(str(value)))
-    inside = sum(points[step] for step in ("send", "xSync", "xWrite"))
+    inside = sum(points[step] for step in STEPS)
     if points:
         by_call = ", ".join(f"{step} {times}" for step, times in sorted(points.items()))
         terminalreporter.write_line(

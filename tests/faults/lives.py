@@ -21,7 +21,7 @@ from faults.universal import Step, breaches
 
 from engine.store import Store
 
-PATIENCE_S = 2.0
+PATIENCE_S = 4.0
 """When nothing has settled after this long, more time has to pass on the clock."""
 JUMPS = 8
 
