@@ -44,7 +44,8 @@ CRASH_BUGS = (
         "engine/payments.py",
         "            with self.store.write():\n                self.ledger.advance(folded, [entry])\n"
         '                self.operations.open(\n                    op,\n                    "approve",',
-        "            self.gateways.approve(row, op, credential)\n"
+        "            early = type(self.gateways).approve(self.gateways, row, op, credential)\n"
+        "            self.gateways.approve = lambda *_: early\n"
         "            with self.store.write():\n                self.ledger.advance(folded, [entry])\n"
         '                self.operations.open(\n                    op,\n                    "approve",',
         f"{_LIVES}[paid-xSync]",
@@ -62,6 +63,8 @@ CRASH_BUGS = (
         "                if connection.in_transaction:\n"
         '                    connection.execute("COMMIT")\n'
         '                connection.execute("BEGIN IMMEDIATE")\n'
+        '                late = lambda: connection.in_transaction and connection.execute("COMMIT")\n'
+        "                threading.Timer(0.3, late).start()\n"
         "                try:\n"
         "                    yield\n",
         f"{_LIVES}[paid-send]",

@@ -493,7 +493,7 @@ BUGS = (
 def main() -> int:
     """Run the drill; prints a table."""
     wanted = sys.argv[1] if len(sys.argv) > 1 else ""
-    chosen = [bug for bug in BUGS if wanted in bug.name or wanted in bug.tests.split()]
+    chosen = [bug for bug in BUGS if wanted in bug.name]
     missed = 0
     for bug in chosen:
         begun = time.monotonic()

@@ -81,7 +81,7 @@ def _become(order: Mapping[str, Any]) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (output, 1), (output, 2)):
         os.dup2(source, target)
-    sys.stdout = os.fdopen(1, "w", buffering=1)  # what is printed is to be seen, whatever dies
+    sys.stdout.reconfigure(line_buffering=True)  # what is printed is to be seen, whatever dies
     os.environ.clear()
     os.environ.update(order["env"])
     os.chdir(Path(order["output"]).parent)
