@@ -110,10 +110,10 @@ def _whole(store: Store) -> Iterator[str]:
 
 def _together(store: Store) -> Iterator[str]:
     """Row, log, outbox, operation and idempotency key of a step came in one commit."""
-    published = "SELECT stream, seq FROM outbox"
-    if store.row("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'tree'"):
-        published += " UNION ALL SELECT stream, seq FROM tree"
-    for row in store.rows(f"SELECT stream, seq FROM entries EXCEPT {published}"):
+    for row in store.rows(
+        "SELECT stream, seq FROM entries "
+        "EXCEPT SELECT stream, seq FROM outbox EXCEPT SELECT stream, seq FROM tree"
+    ):
         yield f"step: entry {row['stream']} {row['seq']} never reached the outbox"
     operations = {row["id"]: row for row in store.rows("SELECT * FROM operations")}
     yield from _operations_of_the_log(store, operations)
