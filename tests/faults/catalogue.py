@@ -29,11 +29,12 @@ def spoiled(spoil: str) -> list[Cell]:
     """An answer that is no answer, to each verb, with the effect and without."""
     cells = looked_up("", f"{spoil}_after")
     for when in ("before", "after"):
-        kind, undone = f"{spoil}_{when}", when == "before"
+        kind = f"{spoil}_{when}"
+        ends: dict[str, Any] = {"undone": when == "before", "by_worker": True}
         cells += [
             Cell(f"prepare {when}", partial(plays.prepare, kind)),
-            Cell(f"approve {when}", partial(plays.approve_spoiled, kind), undone=undone),
-            Cell(f"refund {when}", partial(plays.refund_spoiled, kind), **REFUNDED, undone=undone),
+            Cell(f"approve {when}", partial(plays.approve, kind), **ends),
+            Cell(f"refund {when}", partial(plays.refund, kind), **REFUNDED, **ends),
         ]
     return cells
 
@@ -239,14 +240,14 @@ ROWS: Mapping[str, Callable[[], list[Cell]]] = {
 def at_full_scale() -> list[Cell]:
     """One cell of each fault at least, of those that end within 75 s of real time."""
     spoils = [
-        Cell(f"{spoil} approve", partial(plays.approve_spoiled, f"{spoil}_after"))
+        Cell(f"{spoil} approve", partial(plays.approve, f"{spoil}_after"), by_worker=True)
         for spoil in SPOILS
     ]
     lies = [
         Cell(f"wrong_{what} approve", partial(plays.approve, f"wrong_{what}"), review=CONTRADICTS)
         for what in LIES
     ]
-    undone: dict[str, Any] = {**REFUNDED, "undone": True}
+    undone: dict[str, Any] = {**REFUNDED, "undone": True, "by_worker": True}
     chosen: Mapping[str, tuple[str, ...]] = {
         "refused": ("approve", "look_up"),
         "black_hole": ("approve", "refund"),
@@ -268,7 +269,7 @@ def at_full_scale() -> list[Cell]:
     ]
     return [
         Cell("drip prepare", partial(plays.prepare, "drip_after")),
-        Cell("hang refund, undone", partial(plays.refund_spoiled, "hang_before"), **undone),
+        Cell("hang refund, undone", partial(plays.refund, "hang_before"), **undone),
         Cell("concurrent approve", plays.approve_at_once),
         Cell("concurrent refund", partial(plays.refund_at_once, None), "refunded", refunded=AMOUNT),
         *spoils,

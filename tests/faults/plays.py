@@ -54,25 +54,6 @@ def refund(kind: str, world: World, delay_s: float = FOREVER_S, **more: Any) -> 
     world.refund(PART)
 
 
-def approve_spoiled(kind: str, world: World) -> None:
-    approve(kind, world)
-    _not_believed(world)
-
-
-def refund_spoiled(kind: str, world: World) -> None:
-    refund(kind, world)
-    _not_believed(world)
-
-
-def _not_believed(world: World) -> None:
-    """What is no answer says nothing, whatever it holds: 202, and look.
-
-    From the deadline on the worker looks too, and its truth may come first.
-    """
-    made = world.calls[-1]
-    assert made.status == 202 or made.took_s >= world.deadline_s, made
-
-
 def look_up_approve(kind: str, world: World, delay_s: float = FOREVER_S, **more: Any) -> None:
     """Two look-ups in a row go wrong after a lost approve."""
     world.paid()
