@@ -262,7 +262,7 @@ def console_then_refund_again(world: World) -> None:
     """Once the refund that nobody asked us for is known, ours comes on top of it."""
     console_then_refund(world)
     world.shown("partially_refunded")
-    assert world.refund(PART).status == 200, world.calls
+    assert world.refund(PART).status in (200, 202), world.calls
 
 
 def console_during_refund(amount: int, world: World) -> None:
@@ -300,7 +300,7 @@ def unwanted_refunded(world: World, **error: Any) -> None:
     lied_about_charge(world, **error)
     world.shown("captured_unwanted")
     assert world.refund(PART).status == 422, world.calls
-    assert world.refund(None).status == 200, world.calls
+    assert world.refund(None).status in (200, 202), world.calls
 
 
 def found_but_told_short(world: World, **error: Any) -> None:
