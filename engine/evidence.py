@@ -138,14 +138,21 @@ def _weigh(case: Case, outcome: Outcome) -> Verdict:
                 return _approve(case, op, outcome)
             case "refund":
                 return _refund(case, op, outcome)
+    if op is not None and isinstance(outcome, Prepared):
+        return _late(op, outcome)
     return _unasked(case, outcome)
+
+
+def _late(op: Operation, outcome: Prepared) -> Verdict:
+    """Pages that nobody is sent to any more: the payment has moved on, or its caller has."""
+    note = ("late_answer", {"op": op.id, "sha256": outcome.evidence_sha256})
+    return Verdict(note=note, state="abandoned", said="late")
 
 
 def _prepare(case: Case, op: Operation, outcome: Outcome) -> Verdict:
     if isinstance(outcome, Prepared):
         if case.folded.status != "created":
-            note = ("late_answer", {"op": op.id, "sha256": outcome.evidence_sha256})
-            return Verdict(note=note, state="abandoned", said="late")
+            return _late(op, outcome)
         data = {"op": op.id, "reference": outcome.reference, "expires_at": outcome.expires_at}
         columns = {"next_action": dict(outcome.next_action)}
         return Verdict((("make_ready", data),), state="settled", columns=columns)

@@ -108,22 +108,26 @@ class Operations:
         """The credential of an open operation, unsealed."""
         return self._vault.unseal(bytes(op["credential"]), op["id"])
 
-    def conclude(self, op: Row, verdict: Verdict, sha256: str | None) -> None:
-        """Write what a verdict says of an open operation. Call inside `store.write()`."""
+    def conclude(self, op: Row, verdict: Verdict, sha256: str | None) -> bool:
+        """Write what a verdict says of an open operation; False when it is open no longer.
+
+        Call inside `store.write()`.
+        """
         now = self._clock.now_us()
         if verdict.state is not None:
-            self._store.execute(
+            touched = self._store.execute(
                 "UPDATE operations SET state = ?, credential = NULL, settled_at = ?, "
                 "call_deadline = ?, last_evidence = ?, last_sha256 = ? "
                 "WHERE id = ? AND state = 'open'",
                 (verdict.state, now, now, verdict.said or None, sha256, op["id"]),
             )
-            return
-        self._store.execute(
+            return touched == 1
+        touched = self._store.execute(
             "UPDATE operations SET call_deadline = MIN(call_deadline, ?), next_check_at = ?, "
             "last_evidence = ?, last_sha256 = ? WHERE id = ? AND state = 'open'",
             (now, self._next_check(op, verdict, now), _last_word(op, verdict), sha256, op["id"]),
         )
+        return touched == 1
 
     def _next_check(self, op: Row, verdict: Verdict, now: int) -> int:
         if verdict.next in ("look", "resend"):

@@ -163,7 +163,8 @@ class Settlement:
             if entries:
                 self.ledger.advance(folded, entries, columns)
             if op is not None and op["state"] == "open":
-                self._operations.conclude(op, verdict, outcome.evidence_sha256)
+                if not self._operations.conclude(op, verdict, outcome.evidence_sha256):
+                    raise LostRace  # given up or settled meanwhile, without a step in the log
                 if verdict.state is not None:
                     self._fill_key(op, self._final_answer(row["id"], op, verdict))
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from house import LOST, House
 
-from engine.errors import EngineError
+from engine.errors import EngineError, GatewayTrouble
 
 ROUNDS = 8
 
@@ -180,3 +182,32 @@ def _worked(house: House) -> Callable[[], Any]:
         return Done
 
     return run
+
+
+def test_an_answer_to_a_prepare_given_up_at_that_moment_is_late(house: House) -> None:
+    txn = house.create()
+    asked, held = threading.Event(), threading.Event()
+
+    def answered_as_it_is_given_up(honest: Callable[[], Any]) -> Any:
+        asked.set()
+        held.wait(10)
+        return honest()
+
+    def give_up() -> str:
+        asked.wait(10)
+        with house.store.write():  # the answer is weighed meanwhile, and waits to be written
+            held.set()
+            time.sleep(0.3)
+            house.payments.settlement.abandon(house.payments.operations.open_of(txn) or {})
+        return house.status(txn)
+
+    house.gateway.script["prepare"] = [answered_as_it_is_given_up]
+    with ThreadPoolExecutor(1) as pool:
+        given_up = pool.submit(give_up)
+        with pytest.raises(GatewayTrouble) as raised:
+            house.payments.ready(house.caller(), txn)
+        given_up.result(30)
+        pool.submit(house.store.close).result(30)
+    assert (raised.value.code, house.status(txn)) == ("gateway_timeout", "created")
+    assert house.events(txn, "note") == ["late_answer"]
+    assert house.payments.ready(house.caller(), txn).code == "ok"

@@ -16,7 +16,7 @@ LIES = "amount tid order user".split()
 REFUNDED: Mapping[str, Any] = {"status": "partially_refunded", "refunded": plays.PART}
 FAILED: Mapping[str, Any] = {"status": "failed", "charged": 0}
 CONTRADICTS = "contradicting_evidence"
-SHORT: Mapping[str, Any] = {"scale": 100.0, "deadline_s": 50.0}
+SHORT: Mapping[str, Any] = {"scale": 100.0, "deadline_s": 100.0}
 """Where the gateway's window of 900 s has to pass."""
 GENTLE: Mapping[str, Any] = {"scale": 10.0}
 """Where an honest answer must come within the deadline, whatever else the machine does."""
@@ -29,11 +29,12 @@ def spoiled(spoil: str) -> list[Cell]:
     """An answer that is no answer, to each verb, with the effect and without."""
     cells = looked_up("", f"{spoil}_after")
     for when in ("before", "after"):
-        kind, undone = f"{spoil}_{when}", when == "before"
+        kind = f"{spoil}_{when}"
+        ends: dict[str, Any] = {"undone": when == "before", "by_worker": True}
         cells += [
             Cell(f"prepare {when}", partial(plays.prepare, kind)),
-            Cell(f"approve {when}", partial(plays.approve_spoiled, kind), undone=undone),
-            Cell(f"refund {when}", partial(plays.refund_spoiled, kind), **REFUNDED, undone=undone),
+            Cell(f"approve {when}", partial(plays.approve, kind), **ends),
+            Cell(f"refund {when}", partial(plays.refund, kind), **REFUNDED, **ends),
         ]
     return cells
 
@@ -104,7 +105,7 @@ def wrong(what: str) -> list[Cell]:
         Cell("both", partial(plays.lied_to_throughout, kind), review=CONTRADICTS),
     ]
     if what == "tid":
-        cells.append(Cell("prepare", plays.prepare_wrong_tid, **FAILED))
+        cells.append(Cell("prepare", plays.prepare_wrong_tid, **FAILED, **GENTLE))
     if what == "amount":
         short = partial(plays.approve, kind, by=-1_000)
         cells.append(Cell("approve, too little", short, review=CONTRADICTS))
@@ -117,12 +118,12 @@ def errors() -> list[Cell]:
     approve_lost, refund_lost = looked_up(" lost", "error", code=-721)
     return [
         Cell("prepare refused", partial(plays.prepare, "error", code=-798)),
-        Cell("approve declined", partial(plays.approve, "error", **POOR), **FAILED),
+        Cell("approve declined", partial(plays.approve, "error", **POOR), **FAILED, **GENTLE),
         Cell("approve locked", partial(plays.approve, "error", code=-780), undone=True),
         Cell("approve duplicate", partial(plays.approve, "error_after", code=-785)),
         Cell("approve duplicate, undone", partial(plays.approve, "error", code=-785), undone=True),
         Cell("approve unlisted", partial(plays.approve, "error_after", **unlisted)),
-        Cell("refund declined", partial(plays.refund, "error", code=-781)),
+        Cell("refund declined", partial(plays.refund, "error", code=-781), **GENTLE),
         Cell("refund duplicate", partial(plays.refund, "error_after", code=-785), **REFUNDED),
         Cell("refund unlisted", partial(plays.refund, "error_after", **unlisted), **REFUNDED),
         approve_lost,
@@ -164,7 +165,7 @@ def concurrent() -> list[Cell]:
 def window() -> list[Cell]:
     """The gateway's payment window ends."""
     return [
-        Cell("approve", plays.approve_after_the_window, **FAILED),
+        Cell("approve", plays.approve_after_the_window, **FAILED, **GENTLE),
         Cell("look_up", plays.window_ends_unknown, **FAILED, undone=True),
         Cell("nobody pays", plays.nobody_pays, "expired", 0, **SHORT),
     ]
@@ -178,8 +179,13 @@ def console() -> list[Cell]:
     return [
         Cell("approve", partial(plays.console_before_look_up, 2_000), **part),
         Cell("approve, all", partial(plays.console_before_look_up, AMOUNT), **everything),
-        Cell("refund after it", plays.console_then_refund, **part),
-        Cell("refund on top", plays.console_then_refund_again, **{**part, "refunded": 7_000}),
+        Cell("refund after it", plays.console_then_refund, **part, **GENTLE),
+        Cell(
+            "refund on top",
+            plays.console_then_refund_again,
+            **{**part, "refunded": 7_000},
+            **GENTLE,
+        ),
         Cell("refund, same sum", partial(plays.console_during_refund, plays.PART), **REFUNDED),
         Cell(
             "refund, another sum",
@@ -208,7 +214,7 @@ def unwanted() -> list[Cell]:
     short = {**found, "status": "failed", "review": CONTRADICTS, "shown": (0, 0)}
     done = partial(plays.refund, "error_after", code=-781)
     return [
-        Cell("refund declined, done", done, **REFUNDED, unwanted=True),
+        Cell("refund declined, done", done, **REFUNDED, **GENTLE, unwanted=True),
         Cell("declined, charged", partial(plays.lied_about_charge, **POOR), **found),
         Cell("not taken, charged", partial(plays.lied_about_charge, code=-708), **found),
         Cell("cancelled, charged", plays.cancelled_then_found, **found),
@@ -239,14 +245,14 @@ ROWS: Mapping[str, Callable[[], list[Cell]]] = {
 def at_full_scale() -> list[Cell]:
     """One cell of each fault at least, of those that end within 75 s of real time."""
     spoils = [
-        Cell(f"{spoil} approve", partial(plays.approve_spoiled, f"{spoil}_after"))
+        Cell(f"{spoil} approve", partial(plays.approve, f"{spoil}_after"), by_worker=True)
         for spoil in SPOILS
     ]
     lies = [
         Cell(f"wrong_{what} approve", partial(plays.approve, f"wrong_{what}"), review=CONTRADICTS)
         for what in LIES
     ]
-    undone: dict[str, Any] = {**REFUNDED, "undone": True}
+    undone: dict[str, Any] = {**REFUNDED, "undone": True, "by_worker": True}
     chosen: Mapping[str, tuple[str, ...]] = {
         "refused": ("approve", "look_up"),
         "black_hole": ("approve", "refund"),
@@ -268,7 +274,7 @@ def at_full_scale() -> list[Cell]:
     ]
     return [
         Cell("drip prepare", partial(plays.prepare, "drip_after")),
-        Cell("hang refund, undone", partial(plays.refund_spoiled, "hang_before"), **undone),
+        Cell("hang refund, undone", partial(plays.refund, "hang_before"), **undone),
         Cell("concurrent approve", plays.approve_at_once),
         Cell("concurrent refund", partial(plays.refund_at_once, None), "refunded", refunded=AMOUNT),
         *spoils,

@@ -16,7 +16,8 @@ class Cell:
     status: the end. charged, refunded: the end in the ledger, and on our side unless `shown` says
     otherwise, which takes a review. review: what `needs_review` says then. undone: the faulted
     request left nothing done, so that the truth can only be told once it can no longer be in
-    flight. unwanted: the gateway lies about a charge, or charges what has closed; Strada may then
+    flight. by_worker: the live answer is no answer, so that none but the worker may have settled
+    it. unwanted: the gateway lies about a charge, or charges what has closed; Strada may then
     show what it was told until it finds out. scale, deadline_s: where the matrix' own do not fit.
     """
 
@@ -28,6 +29,7 @@ class Cell:
     shown: tuple[int, int] | None = None
     review: str | None = None
     undone: bool = False
+    by_worker: bool = False
     unwanted: bool = False
     scale: float | None = None
     deadline_s: float = 10.0

@@ -33,6 +33,7 @@ def faults(cell: Cell, world: World, money: Money, slack_s: float) -> list[str]:
         *_effects(money),
         *_totals(cell, world.samples()[-1]),
         *_fired(world),
+        *(_believed(world) if cell.by_worker else ()),
         *([] if world.verified() else ["the log does not verify"]),
     ]
 
@@ -126,6 +127,13 @@ def _totals(cell: Cell, last: Sample) -> Iterator[str]:
     theirs = (last.after.charged, last.after.refunded)
     if ours != theirs and not last.shown["needs_review"]:
         yield f"we say {ours}, the gateway {theirs}, and nobody is told to look"
+
+
+def _believed(world: World) -> Iterator[str]:
+    """What makes no sense settles nothing, whatever it says; on a slow machine too."""
+    last = [entry for entry in world.history() if entry["kind"] == "transition"][-1]
+    if last["actor"] != "worker":
+        yield f"{last['event']} was taken from an answer that is none"
 
 
 def _fired(world: World) -> Iterator[str]:

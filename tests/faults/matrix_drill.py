@@ -69,22 +69,6 @@ BUGS = (
         "huge",
     ),
     Bug(
-        "unpack what is encoded",
-        "P15",
-        "providers/http.py",
-        '    if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":\n'
-        '        return Lost("surprise", "the body is encoded")\n'
-        "    raw = bytearray()\n"
-        "    while chunk := response.raw.read(_CHUNK, decode_content=False):\n"
-        "        raw += chunk\n"
-        "        if len(raw) > MAX_BODY:\n",
-        "    raw = bytearray()\n"
-        "    while chunk := response.raw.read(_CHUNK, decode_content=True):\n"
-        "        raw += chunk\n"
-        "        if False:\n",
-        "gzip",
-    ),
-    Bug(
         "no order-id check",
         "P3",
         "engine/evidence.py",

