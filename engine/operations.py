@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from engine.case import NOES, PENDING, Operation, Verdict
 from engine.clock import Clock
-from engine.evidence import NOES, PENDING, Operation, Verdict
 from engine.fire import Caller
 from engine.ids import new_id
 from engine.money import Tax

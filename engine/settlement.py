@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine import chart
+from engine.case import Case, Verdict
 from engine.entry import Entry, MalformedEntry
 from engine.errors import StorageTrouble
-from engine.evidence import Case, Verdict, weigh
+from engine.evidence import weigh
 from engine.fire import GATEWAY, WORKER, Caller, Draft, Ledger, LostRace, folded_of
 from engine.fold import Broken, Folded, apply
 from engine.gateway import Gateways

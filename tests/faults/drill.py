@@ -81,7 +81,7 @@ BUGS = (
     Bug(
         "believe a negative look-up early",
         "P2",
-        "engine/evidence.py",
+        "engine/case.py",
         "return op is not None and self.asked_at < max(op.call_deadline, op.settle_after)",
         "return False",
         _PAYMENTS,
@@ -337,7 +337,7 @@ BUGS = (
     Bug(
         "judge a look-up by when it was answered",
         "P1 P2",
-        "engine/evidence.py",
+        "engine/case.py",
         "self.asked_at < max",
         "self.now < max",
         "tests/engine/test_races.py",

@@ -29,7 +29,7 @@ BUGS = (
     Bug(
         "believe a negative look-up early",
         "P2",
-        "engine/evidence.py",
+        "engine/case.py",
         "return op is not None and self.asked_at < max(op.call_deadline, op.settle_after)",
         "return False",
         "late",
