@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.case import NOES, PENDING, Case, Next, Operation, Verdict
+from engine.case import PENDING, Case, Next, Operation, Verdict
 from engine.provider import (
     Action,
     Approved,
