@@ -57,6 +57,11 @@ class Store:
         with _storage_errors():
             yield from self.db.execute_sql(sql, params)
 
+    def cursor(self, sql: str, params: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """Rows one by one as fast as the driver gives them; to be used inside `snapshot()`."""
+        rows: Iterator[tuple[Any, ...]] = self.db.execute_sql(sql, params)
+        return rows
+
     def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
         """Run a write inside `write()`; returns how many rows it touched."""
         cursor = self.db.execute_sql(sql, params)
@@ -79,6 +84,12 @@ class Store:
                 if isinstance(error.__cause__ or error, apsw.IOError):
                     self._poisoned = "an I/O error on a write; restart after checking the disk"
                 raise
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Everything read in the block is of one moment; writers go on meanwhile."""
+        with _storage_errors(), self.db.atomic("DEFERRED"):
+            yield
 
     @property
     def poisoned(self) -> str | None:

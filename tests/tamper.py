@@ -1,0 +1,356 @@
+"""Tampering, as an insider with the database would: one change at a time, drawn by seeded dice.
+
+A `Book` is a copy of an honest database without triggers and constraints; each tampering is rolled
+back when its block ends.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from house import LOST, House, lost_after, lost_before
+from states import BUILD
+
+from engine.canonical import canonical
+from engine.entry import ZERO_HASH, hash_of
+from engine.review import resolve
+from engine.store import Row, Store
+
+TRIGGERS = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+
+
+def history(house: House) -> None:
+    """A payment in every state, and two with every kind of entry."""
+    for build in BUILD.values():
+        build(house)
+    eventful(house)
+    reviewed(house)
+
+
+def eventful(house: House) -> str:
+    """One payment with a lost answer, a refusal, tax parts, reasons and a console refund."""
+    txn = house.ready(
+        tax_free_amount=2_000,
+        metadata={"cart": "c-9"},
+        urls={"return_url": "https://shop.example/"},
+    )
+    house.gateway.script["approve"] = [lost_after]
+    house.payments.approve(house.caller("key-0001"), txn, "pg-token-1")
+    house.work(10)
+    house.payments.fire(house.caller(), txn, "complete", "sent")
+    house.payments.refund(house.caller(), txn, 3_000, tax_free=1_000, reason="하나 깨짐")
+    with pytest.raises(Exception, match="guard_refused"):
+        house.payments.refund(house.caller(), txn, 10_000)
+    charge = house.gateway.books[house.get(txn)["provider_ref"]]
+    charge.refunded += 500
+    house.payments.settlement.apply_evidence(
+        txn, None, house.gateway.truth(charge.reference), "worker"
+    )
+    house.merchants.create_key("shop", ["payments", "audit"], False, "operator:test")
+    return txn
+
+
+def reviewed(house: House) -> str:
+    """One payment with early and contradicting evidence, and three notes."""
+    txn = house.ready()
+    house.gateway.script["approve"] = [lost_before]
+    house.payments.approve(house.caller(), txn, "pg-token-1")
+    house.work(10)
+    house.gateway.script["look_up"] = [LOST] * 1_000
+    house.work(3_700, step=50)
+    house.gateway.script["look_up"] = []
+    house.work(400)
+    charge = house.gateway.books[house.get(txn)["provider_ref"]]
+    charge.captured += 1
+    truth = house.gateway.truth(charge.reference)
+    house.payments.settlement.apply_evidence(txn, None, truth, "return")
+    charge.captured -= 1
+    resolve(house.payments, txn, "the gateway corrected itself", "operator:test")
+    return txn
+
+
+@dataclass(frozen=True)
+class Done:
+    """What was tampered with; `named` are the places a verifier may name for it."""
+
+    what: str
+    named: frozenset[tuple[str, int]] = frozenset()
+
+
+Mutation = Callable[["Book", random.Random], Done]
+
+
+class Book:
+    """A copy of an honest database, open to an insider."""
+
+    def __init__(self, house: House, path: Path) -> None:
+        house.store.db.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        shutil.copy(house.store.path, path)
+        self.store = Store(f"sqlite:///{path}")
+        self.sql("PRAGMA foreign_keys = 0")
+        self.sql("PRAGMA ignore_check_constraints = 1")
+        for row in self.store.rows(TRIGGERS):
+            self.sql(f"DROP TRIGGER {row['name']}")
+
+    def sql(self, text: str, *params: Any) -> None:
+        """Run one statement."""
+        self.store.db.execute_sql(text, params)
+
+    @contextmanager
+    def tampered(self, mutation: Mutation, dice: random.Random) -> Iterator[Done]:
+        """The book with one thing changed, for the block."""
+        with self.store.db.atomic() as step:
+            try:
+                yield mutation(self, dice)
+            finally:
+                step.rollback()
+
+    def pick(self, dice: random.Random, table: str, where: str = "1") -> Row:
+        """One row of a table."""
+        rows = self.store.rows(f"SELECT * FROM {table} WHERE {where} ORDER BY 1, 2")
+        return dice.choice(rows)
+
+    def texts(self) -> list[tuple[bytes, bytes, bytes]]:
+        """(kind, event, bytes) of every entry."""
+        rows = self.store.rows("SELECT kind, event, entry FROM entries")
+        return [(r["kind"].encode(), r["event"].encode(), r["entry"].encode()) for r in rows]
+
+
+# ---- one change each ----------------------------------------------------------------------------
+
+TEXTS = {
+    "entries": ("kind", "event", "hash", "entry", "stream"),
+    "personal": ("fields", "stream"),
+}
+NUMBERS = {"entries": ("occurred_at", "seq"), "personal": ("seq",)}
+ROW_TEXTS = (
+    "merchant provider account flow currency status chart head_hash provider_ref failure_code "
+    "needs_review intent_op intent_source customer_id item_name order_id metadata urls id"
+).split()
+ROW_NUMBERS = (
+    "amount tax_free_amount vat_amount version head_seq last_at expires_at created_at updated_at "
+    "captured_amount refunded_amount refunded_tax_free refunded_vat attempts approved_at "
+    "completed_at closed_at intent_amount intent_tax_free intent_vat intent_total"
+).split()
+KEY = {"entries": "stream = ? AND seq = ?", "personal": "stream = ? AND seq = ?"}
+
+
+def _flipped(value: str, dice: random.Random) -> bytes:
+    raw = bytearray(value.encode())
+    raw[dice.randrange(len(raw))] ^= 1 << dice.randrange(8)
+    return bytes(raw)
+
+
+def a_flipped_bit(book: Book, dice: random.Random) -> Done:
+    table = dice.choice(["entries"] * 4 + ["personal"])
+    row = book.pick(dice, table)
+    column = dice.choice(TEXTS[table])
+    where = (row["stream"], row["seq"])
+    book.sql(
+        f"UPDATE {table} SET {column} = CAST(? AS TEXT) WHERE {KEY[table]}",
+        _flipped(row[column], dice),
+        *where,
+    )
+    return Done(f"a bit of {table}.{column} at {where}", _near(book, *where))
+
+
+def a_changed_number(book: Book, dice: random.Random) -> Done:
+    table = dice.choice(["entries"] * 3 + ["personal"])
+    row = book.pick(dice, table)
+    column = dice.choice(NUMBERS[table])
+    where = (row["stream"], row["seq"])
+    other = row[column] + dice.choice([1_000, 10**6, 2**40])
+    book.sql(f"UPDATE {table} SET {column} = ? WHERE {KEY[table]}", other, *where)
+    return Done(f"{table}.{column} at {where}")
+
+
+def an_edited_row(book: Book, dice: random.Random) -> Done:
+    row = book.pick(dice, "transactions")
+    column = dice.choice(ROW_TEXTS + ROW_NUMBERS)
+    old = row[column]
+    if column in ROW_NUMBERS:
+        new: Any = 1 if old is None else dice.choice([None, old ^ (1 << dice.randrange(40))])
+        if new is None and column not in _nullable():
+            new = old + 1
+        book.sql(f"UPDATE transactions SET {column} = ? WHERE id = ?", new, row["id"])
+    else:
+        raw = b"x" if old is None or old == "" else _flipped(old, dice)
+        book.sql(f"UPDATE transactions SET {column} = CAST(? AS TEXT) WHERE id = ?", raw, row["id"])
+    return Done(f"transactions.{column} of {row['id']}")
+
+
+def _nullable() -> set[str]:
+    return {"approved_at", "completed_at", "closed_at"} | {
+        name for name in ROW_NUMBERS if name.startswith("intent_")
+    }
+
+
+def a_deleted_entry(book: Book, dice: random.Random) -> Done:
+    row = book.pick(dice, "entries", "stream <> 'book'")
+    book.sql("DELETE FROM entries WHERE stream = ? AND seq = ?", row["stream"], row["seq"])
+    return Done(f"no {row['stream']} {row['seq']}")
+
+
+def an_inserted_entry(book: Book, dice: random.Random) -> Done:
+    """A copy of an entry put in after it, hashes computed anew from there on."""
+    row = book.pick(dice, "entries", "stream <> 'book'")
+    later = _rows(book, row["stream"], row["seq"])
+    for one in reversed(later[1:]):
+        _write(book, one, seq=one["seq"] + 1)
+    forged = dict(json.loads(row["entry"]))
+    forged |= {"seq": row["seq"] + 1, "occurred_at": row["occurred_at"]}
+    _insert(book, row, forged)
+    _rechain(book, row["stream"])
+    return Done(f"a copy of {row['stream']} {row['seq']} after it")
+
+
+def a_swap(book: Book, dice: random.Random) -> Done:
+    """Two entries of one stream change places, hashes computed anew."""
+    row = book.pick(dice, "entries", "stream <> 'book' AND seq > 1")
+    before = _rows(book, row["stream"], row["seq"] - 1)[0]
+    _write(book, row, entry=before["entry"])
+    _write(book, before, entry=row["entry"])
+    _rechain(book, row["stream"])
+    return Done(f"{row['stream']} {before['seq']} and {row['seq']} swapped")
+
+
+def a_strangers_entry(book: Book, dice: random.Random) -> Done:
+    """The entry of another place, as it stands."""
+    row, other = book.pick(dice, "entries"), book.pick(dice, "entries")
+    if row["entry"] == other["entry"]:
+        return a_strangers_entry(book, dice)
+    _write(book, row, entry=other["entry"], hash=other["hash"])
+    return Done(f"{other['stream']} {other['seq']} written at {row['stream']} {row['seq']}")
+
+
+def a_new_date(book: Book, dice: random.Random) -> Done:
+    """An entry dated before the one before it, hashes computed anew."""
+    row = book.pick(dice, "entries", "stream <> 'book' AND seq > 1")
+    before = _rows(book, row["stream"], row["seq"] - 1)[0]
+    forged = json.loads(row["entry"]) | {"occurred_at": before["occurred_at"] - dice.randrange(9)}
+    _write(book, row, entry=canonical(forged).decode())
+    _rechain(book, row["stream"])
+    return Done(f"{row['stream']} {row['seq']} dated back")
+
+
+def a_forged_amount(book: Book, dice: random.Random) -> Done:
+    """An amount changed, hashes computed anew, the row's head with them."""
+    rows = book.store.rows("SELECT * FROM entries WHERE kind = 'transition' ORDER BY 1, 2")
+    row = dice.choice([one for one in rows if _numbers(one)])
+    entry = json.loads(row["entry"])
+    name = dice.choice(_numbers(row))
+    entry["data"][name] += dice.choice([1, 1_000])
+    _write(book, row, entry=canonical(entry).decode())
+    _rechain(book, row["stream"])
+    return Done(f"data.{name} of {row['stream']} {row['seq']}")
+
+
+def a_forged_event(book: Book, dice: random.Random) -> Done:
+    """A transition that leads elsewhere, hashes computed anew, the row's head with them."""
+    row = book.pick(dice, "entries", "kind = 'transition'")
+    entry = json.loads(row["entry"])
+    others = {"ready", "approved", "completed", "refunded", "failed"} - {entry["target"]}
+    entry["target"] = dice.choice(sorted(others))
+    _write(book, row, entry=canonical(entry).decode())
+    _rechain(book, row["stream"])
+    return Done(f"target of {row['stream']} {row['seq']}")
+
+
+def a_removed_log(book: Book, dice: random.Random) -> Done:
+    row = book.pick(dice, "transactions")
+    book.sql("DELETE FROM entries WHERE stream = ?", row["id"])
+    return Done(f"the log of {row['id']}")
+
+
+def a_removed_row(book: Book, dice: random.Random) -> Done:
+    row = book.pick(dice, "transactions")
+    book.sql("DELETE FROM transactions WHERE id = ?", row["id"])
+    return Done(f"the row of {row['id']}")
+
+
+def a_bare_rewrite(book: Book, dice: random.Random) -> Done:
+    """An entry rewritten with a right hash of its own, and nothing after it."""
+    row = book.pick(dice, "entries")
+    forged = json.loads(row["entry"]) | {"actor": "operator:mallory"}
+    raw = canonical(forged)
+    _write(book, row, entry=raw.decode(), hash=hash_of(raw))
+    return Done(f"the actor of {row['stream']} {row['seq']}")
+
+
+MUTATIONS: tuple[Mutation, ...] = (
+    a_flipped_bit,
+    a_changed_number,
+    an_edited_row,
+    a_deleted_entry,
+    an_inserted_entry,
+    a_swap,
+    a_strangers_entry,
+    a_new_date,
+    a_forged_amount,
+    a_forged_event,
+    a_removed_log,
+    a_removed_row,
+    a_bare_rewrite,
+)
+"""What a log shows without any help from outside."""
+
+
+# ---- an insider's tools -------------------------------------------------------------------------
+
+
+def _near(book: Book, stream: str, seq: int) -> frozenset[tuple[str, int]]:
+    return frozenset({(stream, seq), (stream, seq + 1), (stream, 1)})
+
+
+def _numbers(row: Row) -> list[str]:
+    data = json.loads(row["entry"])["data"]
+    return sorted(name for name, value in data.items() if type(value) is int)
+
+
+def _rows(book: Book, stream: str, seq: int = 1) -> list[Row]:
+    return book.store.rows(
+        "SELECT * FROM entries WHERE stream = ? AND seq >= ? ORDER BY seq", (stream, seq)
+    )
+
+
+def _write(book: Book, row: Row, **changes: Any) -> None:
+    sets = ", ".join(f"{name} = ?" for name in changes)
+    book.sql(
+        f"UPDATE entries SET {sets} WHERE stream = ? AND seq = ?",
+        *changes.values(),
+        row["stream"],
+        row["seq"],
+    )
+
+
+def _insert(book: Book, row: Row, entry: dict[str, Any]) -> None:
+    raw = canonical(entry)
+    values = row | {"seq": entry["seq"], "entry": raw.decode(), "hash": hash_of(raw)}
+    marks = ", ".join("?" * len(values))
+    book.sql(f"INSERT INTO entries ({', '.join(values)}) VALUES ({marks})", *values.values())
+
+
+def _rechain(book: Book, stream: str) -> None:
+    """Make the chain of a stream whole again, its columns and the row's head with it."""
+    head, seq, at = ZERO_HASH, 0, 0
+    for row in _rows(book, stream):
+        entry = json.loads(row["entry"]) | {"prev_hash": head, "seq": row["seq"]}
+        raw = canonical(entry)
+        head, seq, at = hash_of(raw), row["seq"], entry["occurred_at"]
+        copies = {name: entry[name] for name in ("kind", "event", "occurred_at")}
+        _write(book, row, entry=raw.decode(), hash=head, **copies)
+    book.sql(
+        "UPDATE transactions SET head_hash = ?, head_seq = ?, last_at = ? WHERE id = ?",
+        head,
+        seq,
+        at,
+        stream,
+    )
