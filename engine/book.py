@@ -10,10 +10,16 @@ from typing import Any
 
 from engine import chart
 from engine.entry import BOOK, ZERO_HASH, seal
-from engine.fire import Ledger
+from engine.fire import Committed, Ledger
 
 
-def record(ledger: Ledger, event: str, data: Mapping[str, Any], actor: str) -> None:
+def record(
+    ledger: Ledger,
+    event: str,
+    data: Mapping[str, Any],
+    actor: str,
+    personal: Committed | None = None,
+) -> None:
     """Append a note to the book. Call inside `store.write()`."""
     head = ledger.store.row(
         "SELECT seq, occurred_at, hash FROM entries WHERE stream = ? ORDER BY seq DESC LIMIT 1",
@@ -36,18 +42,28 @@ def record(ledger: Ledger, event: str, data: Mapping[str, Any], actor: str) -> N
             "prev_hash": head["hash"],
         }
     )
-    ledger.append(entry)
+    ledger.append(entry, personal)
 
 
 def adopt_chart(ledger: Ledger) -> bool:
     """Note in the book that this release's chart is in force; returns whether that is news."""
+    if setting(ledger, "chart") == chart.VERSION:
+        return False
     with ledger.store.write():
-        known = ledger.store.row("SELECT value FROM settings WHERE name = 'chart'")
-        if known and known["value"] == chart.VERSION:
+        if setting(ledger, "chart") == chart.VERSION:
             return False
-        ledger.store.execute("DELETE FROM settings WHERE name = 'chart'")
-        ledger.store.execute(
-            "INSERT INTO settings (name, value) VALUES ('chart', ?)", (chart.VERSION,)
-        )
+        set_setting(ledger, "chart", chart.VERSION)
         record(ledger, "chart_adopted", {"chart": chart.VERSION}, "worker")
     return True
+
+
+def setting(ledger: Ledger, name: str) -> str | None:
+    """A value that the database remembers about itself."""
+    row = ledger.store.row("SELECT value FROM settings WHERE name = ?", (name,))
+    return None if row is None else str(row["value"])
+
+
+def set_setting(ledger: Ledger, name: str, value: str) -> None:
+    """Remember it. Call inside `store.write()`."""
+    ledger.store.execute("DELETE FROM settings WHERE name = ?", (name,))
+    ledger.store.execute("INSERT INTO settings (name, value) VALUES (?, ?)", (name, value))

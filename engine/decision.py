@@ -49,6 +49,7 @@ class Decisions:
 
     def replay(self, caller: Caller) -> Answer | None:
         """What an idempotent repeat is answered with, or None when the request is new."""
+        self._store.guard.before_new_work()
         found = self._keys.find(caller, self._clock.now_us())
         if found is None or isinstance(found, Answer):
             return found

@@ -200,6 +200,58 @@ CREATE TABLE settings (
 ) STRICT, WITHOUT ROWID;
 """
 
+_TREE_TABLES = """
+CREATE TABLE tree (
+  position INTEGER NOT NULL PRIMARY KEY CHECK (position >= 0),
+  stream TEXT NOT NULL,
+  seq INTEGER NOT NULL CHECK (seq >= 1),
+  hash TEXT NOT NULL,
+  UNIQUE (stream, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER tree_never_updated BEFORE UPDATE ON tree
+BEGIN SELECT RAISE(ABORT, 'the tree is append-only'); END;
+CREATE TRIGGER tree_never_deleted BEFORE DELETE ON tree
+BEGIN SELECT RAISE(ABORT, 'the tree is append-only'); END;
+CREATE TRIGGER tree_in_order BEFORE INSERT ON tree
+WHEN NEW.position <> 1 + COALESCE((SELECT MAX(position) FROM tree), -1)
+  OR NEW.seq <> 1 + COALESCE((SELECT MAX(seq) FROM tree WHERE stream = NEW.stream), 0)
+BEGIN SELECT RAISE(ABORT, 'the tree has no gap and keeps the order of each stream'); END;
+
+CREATE TABLE tree_nodes (
+  level INTEGER NOT NULL CHECK (level >= 1),
+  place INTEGER NOT NULL CHECK (place >= 0),
+  hash BLOB NOT NULL CHECK (LENGTH(hash) = 32),
+  PRIMARY KEY (level, place)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER tree_nodes_never_updated BEFORE UPDATE ON tree_nodes
+BEGIN SELECT RAISE(ABORT, 'the tree is append-only'); END;
+CREATE TRIGGER tree_nodes_never_deleted BEFORE DELETE ON tree_nodes
+BEGIN SELECT RAISE(ABORT, 'the tree is append-only'); END;
+CREATE TRIGGER tree_nodes_in_order BEFORE INSERT ON tree_nodes
+WHEN NEW.place <> 1 + COALESCE((SELECT MAX(place) FROM tree_nodes WHERE level = NEW.level), -1)
+BEGIN SELECT RAISE(ABORT, 'the tree has no gap'); END;
+
+CREATE TABLE checkpoints (
+  size INTEGER NOT NULL PRIMARY KEY CHECK (size >= 0),
+  root TEXT NOT NULL,
+  note TEXT NOT NULL,
+  made_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE leases (
+  name TEXT NOT NULL PRIMARY KEY,
+  holder TEXT NOT NULL,
+  until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE rechecks (
+  txn TEXT NOT NULL PRIMARY KEY REFERENCES transactions(id)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO settings (name, value) VALUES ('log', 'log_' || LOWER(HEX(RANDOMBLOB(16))));
+"""
+"""Names the log as well: what is signed says which log it is of."""
+
 _NAMES = (
     "settings outbox idempotency gateways operations personal entries transactions accounts "
     "api_keys merchants"
@@ -250,6 +302,18 @@ def drop_schema(db: Any) -> None:
     """Drop every table of the first version."""
     for name in _NAMES.split():
         db.execute_sql(f"DROP TABLE {name}")
+
+
+def create_tree(db: Any) -> None:
+    """Create what the tree over the log needs, and give the log its name."""
+    db.execute_sql(_TREE_TABLES)
+
+
+def drop_tree(db: Any) -> None:
+    """Drop the tree; it can be made again from the log, the log's name cannot."""
+    for name in "rechecks leases checkpoints tree_nodes tree".split():
+        db.execute_sql(f"DROP TABLE {name}")
+    db.execute_sql("DELETE FROM settings WHERE name = 'log'")
 
 
 @contextmanager

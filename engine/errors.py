@@ -6,6 +6,7 @@
     └── Invalid            the request can never be, whatever the state
     GatewayTrouble         the gateway gave no usable answer and nothing moved; try again
     StorageTrouble         the database failed; nothing was started after it; try again
+    └── LogBehind          the log is older than what was signed of it; an operator must look
 
 Refusals are values raised to unwind to the edge; they carry ids and codes, never raw input.
 """
@@ -54,3 +55,16 @@ class StorageTrouble(EngineError):
     def __init__(self, detail: str) -> None:
         super().__init__("storage_unavailable", retry_after=5)
         self.detail = detail
+
+
+class LogBehind(StorageTrouble):
+    """`log_behind_checkpoint`: nothing is written until an operator accepts the older log.
+
+    `reason` is `behind`, `differs`, `untrusted`, `other_log`, or `looking_up` once it was accepted.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = "log_behind_checkpoint"
+        self.extra = {"reason": reason}
+        self.retry_after = 5 if reason == "looking_up" else 60

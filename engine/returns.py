@@ -12,7 +12,7 @@ import peewee
 
 from engine import chart
 from engine.entry import Entry
-from engine.errors import EngineError, Missing, Refusal
+from engine.errors import EngineError, LogBehind, Missing, Refusal
 from engine.fire import Caller, Draft, LostRace, folded_of
 from engine.payments import Payments
 from engine.provider import Charged, Closed, NotCharged, NotFound
@@ -55,6 +55,8 @@ class Returns:
                 self._payments.approve(caller, row["id"], credential)
             elif leg in _EVENTS:
                 self._give_up(row, _EVENTS[leg], caller)
+        except LogBehind:
+            raise
         except EngineError as error:
             _LOG.info("a return to %s ended in %s", row["id"], error.code)
         return self._ledger.load(row["id"])

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import apsw
 import peewee
@@ -23,6 +23,26 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 Row = dict[str, Any]
 
 
+class Guard(Protocol):
+    """Who may refuse to let anything be written; raises StorageTrouble."""
+
+    def before_write(self) -> None:
+        """Called before each write transaction."""
+
+    def before_new_work(self) -> None:
+        """Called before a caller's request is decided on."""
+
+
+class Unguarded:
+    """The guard of a database that nothing outside vouches for."""
+
+    def before_write(self) -> None:
+        """Let it be written."""
+
+    def before_new_work(self) -> None:
+        """Let it be decided."""
+
+
 class Store:
     """One database. Threads share it; each has its own connection."""
 
@@ -31,6 +51,7 @@ class Store:
         self.db = DurableSqlite(str(self.path))
         self._poisoned: str | None = None
         self._writer = threading.RLock()
+        self.guard: Guard = Unguarded()
 
     def close(self) -> None:
         """Close this thread's connection."""
@@ -76,6 +97,7 @@ class Store:
         """
         if self._poisoned:
             raise StorageTrouble(self._poisoned)
+        self.guard.before_write()
         with self._writer, _storage_errors():
             try:
                 with self.db.atomic("IMMEDIATE"):

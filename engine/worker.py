@@ -16,6 +16,7 @@ from engine.fire import WORKER, Draft, LostRace, folded_of
 from engine.fold import OUTCOME_UNKNOWN
 from engine.payments import Payments
 from engine.provider import Outcome, Unknown
+from engine.recheck import Recheck
 from engine.store import Row
 
 BATCH = 50
@@ -35,11 +36,12 @@ class Round:
     looked: int = 0
     watched: int = 0
     reviewed: int = 0
+    rechecked: int = 0
 
     @property
     def busy(self) -> bool:
         """Whether anything was done, so that more may be due."""
-        return any((self.expired, self.looked, self.watched, self.reviewed))
+        return any((self.expired, self.looked, self.watched, self.reviewed, self.rechecked))
 
 
 class Worker:
@@ -53,6 +55,7 @@ class Worker:
         self._operations = payments.operations
         self._settlement = payments.settlement
         self._gateways = payments.gateways
+        self._recheck = Recheck(payments, self._may_ask, self._heard)
         self.last_round_at: int | None = None
 
     def run(self, stop: threading.Event) -> None:
@@ -73,7 +76,8 @@ class Worker:
 
     def run_once(self) -> Round:
         """Do what is due now, at most a batch of each kind."""
-        return Round(self._expire(), self._look(), self._watch(), self._review())
+        rechecked = self._recheck.run_once()
+        return Round(self._expire(), self._look(), self._watch(), self._review(), rechecked)
 
     # ---- expiry
 
@@ -81,7 +85,8 @@ class Worker:
         now = self._clock.now_us()
         due = self._store.rows(
             "SELECT * FROM transactions WHERE status IN ('created', 'ready') "
-            "AND expires_at <= ? ORDER BY expires_at LIMIT ?",
+            "AND expires_at <= ? AND NOT EXISTS "
+            "(SELECT 1 FROM rechecks r WHERE r.txn = transactions.id) ORDER BY expires_at LIMIT ?",
             (now, BATCH),
         )
         return sum(self._expire_one(row, now) for row in due)

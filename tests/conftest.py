@@ -1,4 +1,4 @@
-"""Fixtures for every test. After a test that used a house, its log is verified: row == fold."""
+"""Fixtures for every test. After one that used a house: row == fold, and tree == log."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from house import House
 from storefront import Site
 
 from engine.verify import verify
+from engine.verify_tree import verify_tree
 
 
 @pytest.fixture
@@ -18,8 +19,11 @@ def house(tmp_path: Path) -> Iterator[House]:
     built = House(tmp_path / "strada.db")
     yield built
     report = verify(built.store)
+    built.audit.sequencer.drain()
+    misplaced = verify_tree(built.store)
     built.store.close()
     assert report.whole, report.findings
+    assert misplaced == []
 
 
 @pytest.fixture

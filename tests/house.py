@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engine.audit import Audit
 from engine.book import adopt_chart
 from engine.clock import MICROS, Clock
 from engine.fire import Caller, Ledger
@@ -266,6 +267,8 @@ class House:
             self._links,
         )
         self.worker = Worker(self.payments)
+        self.audit = Audit(self.ledger, path.parent / "strada-state")
+        self.store.guard = self.audit.rollback
         self.returns = Returns(self.payments)
         adopt_chart(self.ledger)
         self.merchants.ensure("shop", "operator:test")

@@ -34,6 +34,7 @@ class Site:
             house.returns,
             Reports(house.payments),
             house.worker,
+            house.audit,
         )
         house.merchants.change("shop", ["https://shop.example"], ["strada-shop"], "operator:test")
         self.key = house.merchants.create_key("shop", ["payments"], False, "operator:test")[1]

@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from engine.errors import EngineError
 from web import cors
 from web.api import api
+from web.audit import audit
 from web.headers import api_headers, new_request_id, page_headers
 from web.health import health
 from web.history import history
@@ -37,7 +38,7 @@ def create_app(strada: Strada, *, worker_inside: bool = False) -> Flask:
     app.url_map.merge_slashes = False  # each address has one spelling, and no redirect names Host
     app.extensions["strada"] = strada
     app.extensions["rate_limit"] = RateLimit(strada.settings.rate, strada.clock.monotonic)
-    for blueprint in (api, history, pages, health, reference):
+    for blueprint in (api, history, audit, pages, health, reference):
         app.register_blueprint(blueprint)
     app.before_request(_begin)
     cors.install(app, strada)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, current_app
 
 from engine import chart
-from engine.errors import StorageTrouble
+from engine.errors import LogBehind, StorageTrouble
 from web.responses import json_response
 from web.wiring import Strada
 
@@ -22,9 +22,9 @@ def healthz() -> Response:
 
 @health.get("/readyz")
 def readyz() -> Response:
-    """The database answers and is migrated, the chart is ours, the worker inside lives."""
+    """The database answers and is migrated, its log is the newest, the worker inside lives."""
     strada: Strada = current_app.extensions["strada"]
-    checks = {"database": _database(strada), "worker": _worker(strada)}
+    checks = {"database": _database(strada), "worker": _worker(strada), "log": _log(strada)}
     ready = all(said == "ok" for said in checks.values())
     body = {"status": "ok" if ready else "unready", "checks": checks, "chart": chart.VERSION}
     return json_response(body, 200 if ready else 503)
@@ -38,6 +38,16 @@ def _database(strada: Strada) -> str:
     except StorageTrouble:
         return "unavailable"
     return "migrations pending" if pending else "ok"
+
+
+def _log(strada: Strada) -> str:
+    try:
+        strada.store.guard.before_new_work()
+    except LogBehind as behind:
+        return str(behind.extra["reason"])
+    except StorageTrouble:
+        return "unavailable"
+    return "ok"
 
 
 def _worker(strada: Strada) -> str:

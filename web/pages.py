@@ -10,7 +10,7 @@ import re
 
 from flask import Blueprint, Response, current_app, g, redirect, render_template, request
 
-from engine.errors import EngineError
+from engine.errors import EngineError, StorageTrouble
 from engine.store import Row
 from web.headers import is_prefetch
 from web.links import is_web
@@ -44,7 +44,7 @@ def come_back(token: str, leg: str) -> Response:
             return _bounce(row, bounce, given)
         row = _strada().returns.hit(token, leg, given[0] if given else None, g.request_id)
     except EngineError as error:
-        if error.code == "storage_unavailable":
+        if isinstance(error, StorageTrouble):
             return _page("later", 503)
         return _page("gone" if error.code == "gone" else "unknown_link", _status(error))
     return _send_on(row)

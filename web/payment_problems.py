@@ -190,6 +190,28 @@ KINDS = (
         retry_after_s=5,
     ),
     Kind(
+        "log_behind_checkpoint",
+        503,
+        Phrase("The log is older than what was signed", "로그가 서명된 상태보다 오래되었습니다"),
+        Phrase(
+            "The database does not hold all that was signed; nothing is written.",
+            "데이터베이스에 서명된 기록이 모두 있지 않아 아무것도 쓰지 않습니다.",
+        ),
+        Phrase(
+            "An older copy of the database was restored, or its log was cut or changed. Payments "
+            "taken since are unknown to it and could be taken twice.",
+            "이전 데이터베이스 사본이 복원되었거나 로그가 잘리거나 바뀌었습니다. "
+            "그 뒤의 결제를 알지 못해 이중 결제가 일어날 수 있습니다.",
+        ),
+        Phrase(
+            "Read as usual; write again later. The operator restores the newest database, or "
+            "accepts this one with: strada audit accept-rollback --reason …",
+            "읽기는 그대로 됩니다. 쓰기는 나중에 다시 하십시오. 운영자는 최신 데이터베이스를 "
+            "복원하거나 strada audit accept-rollback --reason …으로 받아들입니다.",
+        ),
+        retry_after_s=60,
+    ),
+    Kind(
         "gateway_timeout",
         504,
         Phrase("The gateway did not answer in time", "결제사가 제때 응답하지 않았습니다"),

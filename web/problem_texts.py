@@ -84,5 +84,9 @@ REASONS: Mapping[tuple[str, str], Phrase] = {
         "The gateway's payment is not that of this transaction.",
         "결제사의 결제가 이 거래의 것이 아닙니다.",
     ),
+    ("log_behind_checkpoint", "looking_up"): Phrase(
+        "An older log was accepted; its payments are being looked up before new ones are taken.",
+        "이전 로그를 받아들였으며, 새 결제를 받기 전에 기존 결제를 조회하고 있습니다.",
+    ),
 }
 """Sharper details, used when the problem carries this `reason`."""

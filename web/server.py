@@ -16,7 +16,7 @@ from flask import Flask
 from waitress.server import create_server
 
 from engine.dialect import exclusive
-from engine.worker import Worker
+from engine.errors import LogBehind
 from web.app import create_app
 from web.framing import Channel
 from web.wiring import Strada
@@ -47,20 +47,37 @@ def serve(strada: Strada, host: str, port: int, *, worker: bool = True) -> None:
                 f"another strada serve is running on {strada.store.path}: one SQLite file is "
                 "served by one process"
             ) from error
+        _say_if_behind(strada)
         app = create_app(strada, worker_inside=worker)
         stop = threading.Event()
-        if worker:
-            janitor = start_worker(strada.worker, stop)
-            stack.callback(janitor.join, DRAIN_S)
+        for thread in start_roles(strada, stop) if worker else ():
+            stack.callback(thread.join, DRAIN_S)
         stack.callback(stop.set)
         run(app, host, port, strada.settings.threads)
 
 
-def start_worker(worker: Worker, stop: threading.Event) -> threading.Thread:
-    """Run the worker in a thread until `stop` is set."""
-    janitor = threading.Thread(target=worker.run, args=(stop,), name="worker", daemon=True)
-    janitor.start()
-    return janitor
+def _say_if_behind(strada: Strada) -> None:
+    """Tell the operator at once; what is read is served, and each write is refused by itself."""
+    try:
+        strada.store.guard.before_write()
+    except LogBehind as behind:
+        _LOG.error("nothing will be written: %s", behind.detail)
+        _LOG.error("restore the newest database, or: strada audit accept-rollback --reason …")
+
+
+def start_roles(strada: Strada, stop: threading.Event) -> list[threading.Thread]:
+    """Run the worker and the audit role until `stop` is set, each in a thread of its own.
+
+    A gateway that hangs keeps the worker waiting; entries must not wait for their place meanwhile.
+    """
+    roles = {"worker": strada.worker.run, "audit": strada.audit.run}
+    threads = [
+        threading.Thread(target=run, args=(stop,), name=name, daemon=True)
+        for name, run in roles.items()
+    ]
+    for thread in threads:
+        thread.start()
+    return threads
 
 
 def listen(app: Flask, host: str, port: int, threads: int) -> Any:

@@ -17,7 +17,7 @@ from engine.vault import DEVELOPMENT_KEY
 from web.rate_limit import Rate, parse_rate
 
 PREFIX = "STRADA_"
-SECRET = frozenset({"secret_key", "kakaopay_secret_key"})
+SECRET = frozenset({"secret_key", "kakaopay_secret_key", "audit_signing_key"})
 DEVELOPMENT_GATEWAY_KEY = "DEV" + "0" * 37
 PRODUCTION_RATE = "100/s"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -44,6 +44,8 @@ class Settings:
     threads: int = 48
     rate_limit: str = ""
     state_dir: str = ""
+    audit_signing_key: str = ""
+    checkpoint_s: float = 10.0
     log_level: str = "INFO"
 
     @property
@@ -67,7 +69,7 @@ class Settings:
         """Raise SettingError for values that cannot be, or may not be in production."""
         if self.env not in ("development", "production"):
             raise SettingError("STRADA_ENV is development or production")
-        for name in ("call_deadline_s", "time_scale"):
+        for name in ("call_deadline_s", "time_scale", "checkpoint_s"):
             if getattr(self, name) <= 0:
                 raise SettingError(f"{PREFIX}{name.upper()} must be above 0")
         for name in ("base_url", "kakaopay_base_url"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.audit import Audit
 from engine.book import adopt_chart
 from engine.clock import Clock
 from engine.fire import Ledger
@@ -37,6 +38,7 @@ class Strada:
     returns: Returns
     reports: Reports
     worker: Worker
+    audit: Audit
 
 
 def build(settings: Settings, clock: Clock | None = None) -> Strada:
@@ -66,7 +68,21 @@ def build(settings: Settings, clock: Clock | None = None) -> Strada:
         Returns(payments),
         Reports(payments),
         Worker(payments),
+        guarded(settings, ledger),
     )
+
+
+def guarded(settings: Settings, ledger: Ledger) -> Audit:
+    """The audit role; from now on what is kept outside decides whether anything is written."""
+    audit = Audit(
+        ledger,
+        settings.state_path,
+        settings.audit_signing_key,
+        settings.checkpoint_s,
+        strict=settings.production,
+    )
+    ledger.store.guard = audit.rollback
+    return audit
 
 
 def prepare(strada: Strada) -> list[str]:

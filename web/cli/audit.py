@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import click
 from rich.console import Console
@@ -11,12 +12,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from engine.entry import MalformedEntry
 from engine.fold import Broken
+from engine.note import Checkpoint
 from engine.payments import Payments
 from engine.reconcile import Compared, reconcile
 from engine.store import Store
 from engine.verify import Report, replay, verify
+from engine.verify_tree import verify_tree
+from web.cli.heads import COMMANDS, checkpoint_of
 from web.cli.shared import Context, Fail, failing, show_json, show_table, with_json
 from web.cli.timeline import lines
+from web.wiring import Strada
 
 DAY_US = 86_400 * 1_000_000
 
@@ -33,12 +38,20 @@ def audit() -> None:
 
 
 @audit.command("verify")
+@click.option(
+    "--checkpoint", "file", type=click.Path(path_type=Path), help="A checkpoint from outside."
+)
+@click.option("--key", help="Only this public key may have signed it: name+id+base64.")
 @with_json
 @click.pass_obj
 @failing
-def verify_log(obj: Context, as_json: bool) -> None:
-    """Verify chain, legality, amounts, and that every row is what its log folds to."""
-    report = _run(obj.strada.store, quiet=as_json)
+def verify_log(obj: Context, file: Path | None, key: str | None, as_json: bool) -> None:
+    """Verify chain, legality, amounts, rows, the tree, and that the log extends a checkpoint.
+
+    Without --checkpoint it is held against the newest one that this machine keeps, if it has one.
+    """
+    held = checkpoint_of(obj.strada, file, key)
+    report = with_tree(obj.strada, _run(obj.strada.store, quiet=as_json), held)
     if as_json:
         show_json(as_dict(report))
     else:
@@ -62,6 +75,11 @@ def _run(store: Store, quiet: bool) -> Report:
         return verify(store, lambda count: bar.advance(task, count))
 
 
+def with_tree(strada: Strada, report: Report, held: Checkpoint | None = None) -> Report:
+    """The report with what is wrong with the tree, or with it and a checkpoint."""
+    return replace(report, findings=(*report.findings, *verify_tree(strada.store, held)))
+
+
 def as_dict(report: Report) -> dict[str, object]:
     """A report as JSON."""
     return {
@@ -83,6 +101,10 @@ def show_report(report: Report) -> None:
     click.echo(f"broken: {len(report.findings)} of {report.streams} streams")
     for found in report.findings:
         click.echo(f"{found.stream} {found.seq}: expected {found.expected}")
+
+
+for command in COMMANDS:
+    audit.add_command(command)
 
 
 @audit.command("replay")

@@ -22,12 +22,12 @@ from providers.kakaopay import simulator
 from web import demo as shop
 from web import wiring
 from web.app import create_app
-from web.cli.audit import show_report
+from web.cli.audit import show_report, with_tree
 from web.cli.shared import Context, Fail, failing
 from web.cli.timeline import lines
 from web.demo_phone import SCHEME, hand_over, phone
 from web.redaction import configure_logging
-from web.server import Unservable, listen, run, start_worker
+from web.server import Unservable, listen, run, start_roles
 from web.settings import DEVELOPMENT_GATEWAY_KEY, Settings
 from web.wiring import Strada
 
@@ -91,6 +91,8 @@ def town(settings: Settings, place: Path, port: int) -> Iterator[Town]:
             secret_key=secrets.token_urlsafe(32),
             kakaopay_secret_key=DEVELOPMENT_GATEWAY_KEY,
             kakaopay_base_url=gateway_url,
+            state_dir="",
+            audit_signing_key="",
         ),
         Clock(),
     )
@@ -103,12 +105,13 @@ def town(settings: Settings, place: Path, port: int) -> Iterator[Town]:
     app.after_request(hand_over)
     strada.merchants.change("demo-shop", (), (SCHEME,), "operator:demo")
     stop = threading.Event()
-    janitor = start_worker(strada.worker, stop)
+    roles = start_roles(strada, stop)
     try:
         yield Town(strada, app, gateway_url, key)
     finally:
         stop.set()
-        janitor.join(5)
+        for role in roles:
+            role.join(5)
         gateway.shutdown()
         strada.store.close()
 
@@ -139,7 +142,8 @@ def _once(built: Town) -> None:
         server.close()
     for line in lines(replay(built.strada.store, transaction)):
         click.echo(line)
-    report = verify(built.strada.store)
+    built.strada.audit.checkpoints.head()
+    report = with_tree(built.strada, verify(built.strada.store))
     show_report(report)
     if not report.whole:
         raise SystemExit(1)

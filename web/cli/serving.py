@@ -15,7 +15,7 @@ from engine.vault import DEVELOPMENT_KEY
 from web import drawing, wiring
 from web.cli.shared import Context, Fail, failing, show_json, show_table, with_json
 from web.redaction import configure_logging
-from web.server import Unservable
+from web.server import Unservable, start_roles
 from web.server import serve as serve_http
 from web.settings import describe
 
@@ -68,19 +68,20 @@ def serve(obj: Context, host: str, port: int, workers: int, no_worker: bool) -> 
 @click.pass_obj
 @failing
 def worker(obj: Context, once: bool, as_json: bool) -> None:
-    """Run the background work apart from the server: expiry, and asking about unknowns."""
-    janitor = obj.strada.worker
+    """Run the background work apart from the server: expiry, unknowns, the tree over the log."""
     if once:
-        done = janitor.run_once()
+        done, moved = obj.strada.worker.run_once(), obj.strada.audit.run_once()
         counts = {"expired": done.expired, "looked": done.looked}
         counts |= {"watched": done.watched, "reviewed": done.reviewed}
+        counts |= {"rechecked": done.rechecked, "sequenced": moved}
         return show_json(counts) if as_json else click.echo(str(counts))
     configure_logging(obj.settings.log_level)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     logging.getLogger("strada.worker").info("working on %s", obj.strada.store.path)
-    janitor.run(stop)
+    for thread in start_roles(obj.strada, stop):
+        thread.join()
     return None
 
 
@@ -128,7 +129,25 @@ def _checks(obj: Context) -> list[tuple[str, bool, str]]:
             else "no default; set STRADA_KAKAOPAY_SECRET_KEY, or an account for each merchant",
         ),
     ]
-    return checks
+    return checks if pending else [*checks, *_outside(strada)]
+
+
+def _outside(strada: wiring.Strada) -> list[tuple[str, bool, str]]:
+    """What must live outside the database: the signing key, and what was signed last."""
+    keys, path = strada.audit.keys, strada.audit.keys.path
+    problem = strada.audit.rollback.problem()
+    log = ("log", problem is None, "as it was signed" if problem is None else problem.detail)
+    if path is not None and not path.exists() and path.parent == keys.folder:
+        return [log, ("signing key", True, f"{path} will be made at the first start")]
+    try:
+        shown = keys.current().text()
+    except EngineError as error:
+        return [log, ("signing key", False, str(getattr(error, "detail", error)))]
+    if path is None:
+        return [log, ("signing key", True, f"given by STRADA_AUDIT_SIGNING_KEY: {shown}")]
+    private = not path.stat().st_mode & 0o077
+    said = f"{path}: {shown}" if private else f"{path} can be read by others; try: chmod 600"
+    return [log, ("signing key", private, said)]
 
 
 @click.command()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from web.openapi import answers, bodies, operations, parameters, refusals, shapes
+from web.openapi import answers, audit, bodies, operations, parameters, refusals, shapes
 from web.openapi.operations import Operation
 
 TITLE = "Strada"
@@ -44,6 +44,7 @@ TAGS = {
     "Customer pages": "What a customer's browser sees.",
     "Service": "Health, and this document.",
 }
+_PARAMETERS = {**parameters.PARAMETERS, **audit.PARAMETERS}
 
 
 def document() -> dict[str, Any]:
@@ -58,11 +59,16 @@ def document() -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
-        "paths": _paths(operations.OPERATIONS),
+        "paths": _paths((*operations.OPERATIONS, *audit.OPERATIONS)),
         "components": {
-            "schemas": {**shapes.SCHEMAS, **bodies.schemas(), **refusals.schemas()},
+            "schemas": {
+                **shapes.SCHEMAS,
+                **audit.SCHEMAS,
+                **bodies.schemas(),
+                **refusals.schemas(),
+            },
             "headers": answers.HEADERS,
-            "parameters": parameters.PARAMETERS,
+            "parameters": _PARAMETERS,
             "securitySchemes": SECURITY,
         },
     }
@@ -92,5 +98,5 @@ def _operation(operation: Operation) -> dict[str, Any]:
 
 
 def _parameter(name: str) -> dict[str, str]:
-    assert name in parameters.PARAMETERS, name
+    assert name in _PARAMETERS, name
     return {"$ref": f"#/components/parameters/{name}"}

@@ -42,7 +42,8 @@ _KEYED = _ANY | frozenset(
 )
 _READ = _KEYED | {"invalid_request"}
 _WRITE = _READ | frozenset(
-    "malformed_json body_too_large unsupported_media_type idempotency_key_reused".split()
+    "malformed_json body_too_large unsupported_media_type idempotency_key_reused "
+    "log_behind_checkpoint".split()
 )
 _FIRE = _WRITE | frozenset(
     "not_found illegal_transition idempotency_in_flight version_mismatch unknown_event "

@@ -53,6 +53,7 @@ CARRIES: Mapping[str, tuple[str, str]] = {
     "unsupported_by_provider": ("reason", "provider"),
     "gateway_surprise": ("", "reason"),
     "gateway_unavailable": ("", "reason"),
+    "log_behind_checkpoint": ("reason", ""),
 }
 """Members by code: those always there, and those sometimes."""
 
@@ -78,6 +79,7 @@ _SHOWN: Mapping[str, Mapping[str, Any]] = {
         "log_seq": 6,
     },
     "unsupported_by_provider": {"reason": "currency", "provider": "kakaopay"},
+    "log_behind_checkpoint": {"reason": "behind"},
 }
 
 

@@ -309,7 +309,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "Readiness": closed(
         {
             "status": _enum("ok", "unready"),
-            "checks": closed({"database": STRING, "worker": STRING}),
+            "checks": closed({"database": STRING, "worker": STRING, "log": STRING}),
             "chart": CHART_VERSION,
         }
     ),

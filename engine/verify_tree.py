@@ -1,0 +1,125 @@
+"""Verifying the tree: it holds exactly the log's entries, in order, and extends a checkpoint.
+
+It refuses to trust a stored node: every one is computed again from the leaves. Memory is constant.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from engine import tree
+from engine.note import Checkpoint
+from engine.store import Store
+from engine.verify import Finding
+
+TREE = "tree"
+"""The stream of a finding that no entry can be blamed for; its `seq` is a position."""
+_LEAVES = (
+    "SELECT t.position, CAST(t.stream AS BLOB), t.seq, CAST(t.hash AS BLOB), "
+    "CAST(e.hash AS BLOB) FROM tree t "
+    "LEFT JOIN entries e ON e.stream = t.stream AND e.seq = t.seq ORDER BY t.position"
+)
+_OUT_OF_ORDER = (
+    "SELECT CAST(t.stream AS BLOB), t.seq FROM tree t "
+    "LEFT JOIN tree u ON u.stream = t.stream AND u.seq = t.seq - 1 "
+    "WHERE t.seq > 1 AND (u.position IS NULL OR u.position > t.position) "
+    "ORDER BY t.position LIMIT 1"
+)
+_UNPLACED = (
+    "SELECT CAST(e.stream AS BLOB), e.seq FROM entries e WHERE NOT EXISTS "
+    "(SELECT 1 FROM tree t WHERE t.stream = e.stream AND t.seq = e.seq) AND NOT EXISTS "
+    "(SELECT 1 FROM outbox o WHERE o.stream = e.stream AND o.seq = e.seq) "
+    "ORDER BY e.stream, e.seq LIMIT 1"
+)
+_HASH = re.compile(rb"[0-9a-f]{64}")
+
+
+class _Grown:
+    """The tree computed anew, held against the stored nodes as it grows."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._stored: dict[int, Iterator[tuple[int, bytes]]] = {}
+        self.frontier = tree.Frontier(0, lambda level, place: b"")
+
+    def take(self, leaf: bytes) -> str | None:
+        """Take a leaf; which stored node is wrong, if one is."""
+        wrong = None
+        for level, place, found in self.frontier.push(leaf):
+            if self._next(level) != (place, found):
+                wrong = wrong or f"node {place} of level {level} to be {found.hex()}"
+        return wrong
+
+    def _next(self, level: int) -> tuple[int, bytes] | None:
+        if level not in self._stored:
+            self._stored[level] = self._nodes(level)
+        return next(self._stored[level], None)
+
+    def _nodes(self, level: int) -> Iterator[tuple[int, bytes]]:
+        rows = self._store.iterate(
+            "SELECT place, hash FROM tree_nodes WHERE level = ? ORDER BY place", (level,)
+        )
+        for place, found in rows:
+            yield place, bytes(found)
+
+    def surplus(self) -> bool:
+        """Whether there are stored nodes that no leaf completed."""
+        row = self._store.row("SELECT COUNT(*) AS n FROM tree_nodes")
+        size = self.frontier.size
+        return row is not None and row["n"] != size - size.bit_count()
+
+
+def verify_tree(store: Store, checkpoint: Checkpoint | None = None) -> list[Finding]:
+    """What is wrong with the tree, and whether the log extends the checkpoint; [] when whole.
+
+    Each finding names the first entry of its kind; where only the checkpoint shows that something
+    is wrong, `tree` and a position. Entries that wait in the outbox are not missing.
+    """
+    grown = _Grown(store)
+    bad: Finding | None = None
+    reached = tree.EMPTY_ROOT if checkpoint is not None and checkpoint.size == 0 else None
+    for row in store.iterate(_LEAVES):
+        found = _leaf(row, grown)
+        bad = bad or found  # what follows from the first would only bury it
+        if checkpoint is not None and grown.frontier.size == checkpoint.size:
+            reached = grown.frontier.root()
+    if bad is None and grown.surplus():
+        bad = Finding(TREE, grown.frontier.size, "no stored nodes beyond those of the leaves")
+    findings = [] if bad is None else [bad]
+    for sql, expected in (
+        (_OUT_OF_ORDER, "to follow the entry before it in the tree"),
+        (_UNPLACED, "a place in the tree"),
+    ):
+        findings.extend(Finding(_text(name), seq, expected) for name, seq in store.iterate(sql))
+    if checkpoint is not None:
+        findings.extend(_against(checkpoint, grown.frontier.size, reached))
+    return findings
+
+
+def _leaf(row: tuple[Any, ...], grown: _Grown) -> Finding | None:
+    position, stream, seq, copied, held = row
+    expected = None
+    if position != grown.frontier.size:
+        expected = f"position {grown.frontier.size} in the tree, not {position}"
+    elif held is None:
+        expected = f"the entry that stands at position {position} of the tree"
+    elif held != copied:
+        expected = f"hash {_text(copied)}, as at position {position} of the tree"
+    proper = _HASH.fullmatch(copied) is not None
+    wrong = grown.take(tree.leaf_hash(bytes.fromhex(_text(copied)) if proper else b""))
+    expected = expected or wrong
+    return None if expected is None else Finding(_text(stream), seq, expected)
+
+
+def _against(checkpoint: Checkpoint, size: int, reached: bytes | None) -> Iterator[Finding]:
+    if size < checkpoint.size:
+        yield Finding(TREE, size, f"{checkpoint.size} entries, as the checkpoint says")
+    elif reached != checkpoint.root:
+        said = f"root {checkpoint.root.hex()} over the first {checkpoint.size} entries"
+        yield Finding(TREE, checkpoint.size, f"{said}, as the checkpoint says")
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "backslashreplace")

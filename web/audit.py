@@ -1,0 +1,72 @@
+"""`/v1/audit`: the signed head of the log, and proofs that an entry is in it and that it only grew.
+
+It refuses to show a merchant the place of another's entry; the head itself reveals nothing.
+"""
+
+from __future__ import annotations
+
+import re
+
+from flask import Blueprint, Response, request
+
+from engine.audit import OutOfTree
+from engine.canonical import MAX_INTEGER
+from engine.errors import EngineError
+from web import faults, schemas
+from web.api import known_id, principal, strada
+from web.edge import query_of
+from web.problems import Problem
+from web.responses import json_response, problem_of, problem_response
+
+audit = Blueprint("audit", __name__, url_prefix="/v1/audit")
+TEXT = "text/plain"
+_SEQ = re.compile(r"[1-9][0-9]{0,14}")
+_SIZE = schemas.whole(1, MAX_INTEGER)
+
+
+@audit.get("/checkpoint")
+def checkpoint() -> Response:
+    """The signed head over all entries that are in the log now, as a note or as JSON."""
+    principal().need("audit")
+    query_of(request, {})
+    signed = strada().audit.checkpoints.head()
+    if request.accept_mimetypes.best_match([TEXT, "application/json"]) == "application/json":
+        return json_response(strada().audit.shown(signed))
+    return Response(signed.note, content_type=f"{TEXT}; charset=utf-8")
+
+
+@audit.get("/proof/<transaction>/<seq>")
+def inclusion(transaction: str, seq: str) -> Response:
+    """That an entry of the merchant's own payment is in the tree."""
+    who = principal()
+    who.need("audit")
+    asked = query_of(request, {"size": _SIZE})
+    strada().ledger.load(known_id(transaction), who.merchant)
+    if not _SEQ.fullmatch(seq):
+        raise Problem("not_found")
+    try:
+        found = strada().audit.inclusion(transaction, int(seq), asked.get("size"))
+    except OutOfTree:
+        raise schemas.invalid([("/query/size", faults.NOT_ALLOWED)]) from None
+    return json_response(found)
+
+
+@audit.get("/consistency")
+def consistency() -> Response:
+    """That the log of one size extends the log of a smaller one."""
+    principal().need("audit")
+    asked = query_of(request, {"from": _SIZE, "to": _SIZE})
+    if "from" not in asked:
+        raise schemas.invalid([("/query/from", faults.REQUIRED)])
+    try:
+        found = strada().audit.consistency(asked["from"], asked.get("to"))
+    except OutOfTree:
+        wrong = "to" if "to" in asked else "from"
+        raise schemas.invalid([(f"/query/{wrong}", faults.NOT_ALLOWED)]) from None
+    return json_response(found)
+
+
+@audit.errorhandler(EngineError)
+def refused(error: EngineError) -> Response:
+    """An engine's refusal, or that the log is not what was signed."""
+    return problem_response(problem_of(error))
