@@ -175,6 +175,9 @@ BOOK_DATA: Mapping[str, Schema] = {
     "account_set": _schema(merchant="name", provider="name", account="name"),
     "key_created": _schema(key="name", merchant="name", scopes="names"),
     "key_revoked": _schema(key="name"),
+    "exported": _schema(
+        "merchant since until", scope="name", merchant="name", since="int", until="int"
+    ),
     "signing_key_adopted": _schema("replaces", key="name", public_key="name", replaces="name"),
     "checkpoint_made": _schema(size="int", root="hash", key="name"),
     "rollback_accepted": _schema(

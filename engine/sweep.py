@@ -6,18 +6,20 @@ It only ever accepts: a stream that the fast path does not certainly accept is v
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from multiprocessing import get_context
 from operator import itemgetter
 
 from engine.entry import BOOK
 from engine.fold import COLUMNS
+from engine.note import Checkpoint
 from engine.reading import COPIES, Book, Payment, Row
 from engine.store import Store
 from engine.verify import TEXT_COLUMNS, Finding, Report, text_of, verify_stream
+from engine.verify_tree import verify_tree
 
 Progress = Callable[[int], None]
 
@@ -52,9 +54,32 @@ class Swept:
     personal: list[Finding] = field(default_factory=list)
 
 
+def audit(
+    store: Store,
+    checkpoint: Checkpoint | None = None,
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> Report:
+    """Verify log, rows and tree, and that they extend a checkpoint."""
+    if jobs == 1:
+        report = sweep(store, 1, progress)
+        return replace(report, findings=(*report.findings, *verify_tree(store, checkpoint)))
+    with _pool(jobs) as pool:
+        tree = pool.submit(_tree_elsewhere, str(store.path), checkpoint)
+        report = _added_up(_in_processes(store, pool, jobs, progress))
+        return replace(report, findings=(*report.findings, *tree.result()))
+
+
 def sweep(store: Store, jobs: int = 1, progress: Progress | None = None) -> Report:
     """Verify the whole log and every row, in `jobs` processes; the report is that of `verify`."""
-    parts = list(_in_processes(store, jobs, progress) if jobs > 1 else [_here(store, progress)])
+    if jobs == 1:
+        return _added_up([_Range(store, None, None, progress).run()])
+    with _pool(jobs) as pool:
+        return _added_up(_in_processes(store, pool, jobs, progress))
+
+
+def _added_up(ranges: Iterable[Swept]) -> Report:
+    parts = list(ranges)
     return Report(
         sum(part.entries for part in parts),
         sum(part.streams for part in parts),
@@ -68,20 +93,30 @@ def sweep(store: Store, jobs: int = 1, progress: Progress | None = None) -> Repo
     )
 
 
-def _here(store: Store, progress: Progress | None) -> Swept:
-    return _Range(store, None, None, progress).run()
+def _pool(jobs: int) -> ProcessPoolExecutor:
+    """Fresh processes: a connection must not be carried into a fork."""
+    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
 
 
-def _in_processes(store: Store, jobs: int, progress: Progress | None) -> Iterator[Swept]:
+def _in_processes(
+    store: Store, pool: ProcessPoolExecutor, jobs: int, progress: Progress | None
+) -> Iterator[Swept]:
     """Each range of streams in one of `jobs` processes; in the order of the ranges."""
     ends = _bounds(store, jobs * RANGES_PER_JOB)
     ranges = list(zip([None, *ends], [*ends, None], strict=True))
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        waiting = [pool.submit(_elsewhere, str(store.path), *one) for one in ranges]
-        for done in as_completed(waiting):
-            if progress is not None:
-                progress(done.result().entries)
-        yield from (done.result() for done in waiting)
+    waiting = [pool.submit(_elsewhere, str(store.path), *one) for one in ranges]
+    for done in as_completed(waiting):
+        if progress is not None:
+            progress(done.result().entries)
+    yield from (done.result() for done in waiting)
+
+
+def _tree_elsewhere(path: str, checkpoint: Checkpoint | None) -> list[Finding]:
+    store = Store(f"sqlite:///{path}")
+    try:
+        return verify_tree(store, checkpoint)
+    finally:
+        store.close()
 
 
 def _bounds(store: Store, wanted: int) -> list[str]:

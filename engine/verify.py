@@ -118,7 +118,7 @@ def _watched(store: Store, stream: bytes, reached: list[int]) -> Iterator[tuple[
 
 def _kept(store: Store, stream: bytes) -> dict[int, bytes]:
     sql = f"SELECT seq, CAST(fields AS BLOB) FROM personal WHERE {_OF_STREAM} ORDER BY seq"
-    return dict(store.iterate(sql, (stream,)))  # type: ignore[arg-type]
+    return dict(store.iterate(sql, (stream,)))
 
 
 def _steps(stream: bytes, rows: Iterable[tuple[Any, ...]]) -> Iterator[Step]:
