@@ -93,6 +93,7 @@ class Bundle:
     def begin(cls, ledger: Ledger, audit: Audit, scope: Scope, actor: str) -> Bundle:
         """Note the export in the book, and sign the head over all there is, that note included."""
         audit.checkpoints.note_key(actor)
+        audit.sequencer.drain()
         with ledger.store.write():
             kind = "whole" if scope.whole else "part"
             record(ledger, "exported", {"scope": kind} | scope.data(), actor)
@@ -108,7 +109,7 @@ class Bundle:
         self, page: Callable[[Mapping[str, Any]], bytes], progress: Progress | None = None
     ) -> Iterator[File]:
         """Every file of the bundle: its name and its content in pieces, to be used in turn."""
-        yield "log.jsonl", _counted(self._log(), progress)
+        yield "log.jsonl", _counted(self.log(), progress)
         yield from self._charts()
         yield from ((f"checkpoints/{size}.txt", [note.encode()]) for size, note in self._notes())
         if not self.scope.whole:
@@ -162,7 +163,8 @@ class Bundle:
         for position, digest, entry in self._rows(_LINES, "t.stream"):
             yield position, _text(digest), _text(entry or b"")
 
-    def _log(self) -> Iterator[bytes]:
+    def log(self) -> Iterator[bytes]:
+        """The lines of log.jsonl."""
         for position, digest, entry in self._lines():
             yield _line({"position": position, "hash": digest, "entry": entry})
 

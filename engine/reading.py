@@ -16,7 +16,7 @@ from engine import swift
 from engine.entry import ZERO_HASH, commitment
 from engine.fold import COLUMNS
 from engine.patterns import BOOK, PAYMENT
-from engine.verify import URL_FIELDS
+from engine.verify import URL_FIELDS, salt_of
 
 Row: TypeAlias = tuple[Any, ...]
 Groups: TypeAlias = tuple[Any, ...]
@@ -130,7 +130,7 @@ class Payment(Book):
         try:
             values: dict[str, Any] = json.loads(fields.decode())
             opened = [
-                f'"{name}":"{commitment(name, bytes.fromhex(salt), value)}"'
+                f'"{name}":"{commitment(name, salt_of(salt), value)}"'
                 for name, (salt, value) in sorted(values.items())
             ]
         except (ValueError, TypeError, AttributeError, RecursionError):

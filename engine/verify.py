@@ -7,6 +7,7 @@ Memory is constant: one stream is held at a time.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +32,7 @@ TEXT_COLUMNS = frozenset(
 _ROW = ", ".join(f"CAST({n} AS BLOB)" if n in TEXT_COLUMNS else n for n in COLUMNS)
 _PERSONAL = ("customer_id", "item_name", "order_id", "metadata", "urls")
 _COPIED = ", ".join(f"CAST({name} AS BLOB)" for name in _PERSONAL)
+_SALT = re.compile(r"[0-9a-f]{64}")
 URL_FIELDS = ("return_url", "approval_url", "cancel_url", "fail_url")
 _OF_STREAM = "stream = CAST(? AS TEXT)"
 _COPIES = ("stream", "seq", "kind", "event", "occurred_at")
@@ -207,12 +209,18 @@ def _opened(raw: bytes, held: Mapping[str, str]) -> dict[str, str] | None:
     try:
         kept = json.loads(raw.decode())
         opened = {
-            name: commitment(name, bytes.fromhex(salt), value)
-            for name, (salt, value) in kept.items()
+            name: commitment(name, salt_of(salt), value) for name, (salt, value) in kept.items()
         }
     except (ValueError, TypeError, AttributeError, RecursionError):
         return None
     return {name: kept[name][1] for name in kept} if opened == dict(held) else None
+
+
+def salt_of(text: str) -> bytes:
+    """The bytes of a salt in its one spelling; raises ValueError or TypeError."""
+    if _SALT.fullmatch(text) is None:
+        raise ValueError("a salt is 32 bytes in lower-case hex")
+    return bytes.fromhex(text)
 
 
 def _copied_wrong(store: Store, stream: bytes, values: Mapping[str, str]) -> str | None:

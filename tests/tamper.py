@@ -21,8 +21,11 @@ from states import BUILD
 
 from engine.canonical import canonical
 from engine.entry import ZERO_HASH, hash_of
+from engine.fold import COLUMNS
 from engine.review import resolve
 from engine.store import Row, Store
+from engine.tree import Frontier, leaf_hash
+from engine.verify import replay
 
 TRIGGERS = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
 
@@ -82,7 +85,13 @@ class Done:
     """What was tampered with; `named` are the places a verifier may name for it."""
 
     what: str
-    named: frozenset[tuple[str, int]] = frozenset()
+    named: frozenset[tuple[str, int]]
+    """Of these a verifier must name one; seq 0 stands for any place."""
+
+    @classmethod
+    def at(cls, what: str, stream: str, *places: int) -> Done:
+        """Something done to a stream."""
+        return cls(f"{what} {stream} {places}", frozenset((stream, seq) for seq in places))
 
 
 Mutation = Callable[["Book", random.Random], Done]
@@ -153,23 +162,23 @@ def a_flipped_bit(book: Book, dice: random.Random) -> Done:
     table = dice.choice(["entries"] * 4 + ["personal"])
     row = book.pick(dice, table)
     column = dice.choice(TEXTS[table])
-    where = (row["stream"], row["seq"])
-    book.sql(
-        f"UPDATE {table} SET {column} = CAST(? AS TEXT) WHERE {KEY[table]}",
-        _flipped(row[column], dice),
-        *where,
-    )
-    return Done(f"a bit of {table}.{column} at {where}", _near(book, *where))
+    raw = _flipped(row[column], dice)
+    sql = f"UPDATE {table} SET {column} = CAST(? AS TEXT) WHERE {KEY[table]}"
+    book.sql(sql, raw, row["stream"], row["seq"])
+    moved = (table, column) == ("personal", "stream")
+    name = raw.decode("utf-8", "backslashreplace") if moved else row["stream"]
+    return Done.at(f"a bit of {table}.{column}", name, row["seq"])
 
 
 def a_changed_number(book: Book, dice: random.Random) -> Done:
     table = dice.choice(["entries"] * 3 + ["personal"])
     row = book.pick(dice, table)
     column = dice.choice(NUMBERS[table])
-    where = (row["stream"], row["seq"])
     other = row[column] + dice.choice([1_000, 10**6, 2**40])
-    book.sql(f"UPDATE {table} SET {column} = ? WHERE {KEY[table]}", other, *where)
-    return Done(f"{table}.{column} at {where}")
+    sql = f"UPDATE {table} SET {column} = ? WHERE {KEY[table]}"
+    book.sql(sql, other, row["stream"], row["seq"])
+    named = other if table == "personal" else row["seq"]
+    return Done.at(f"{table}.{column}", row["stream"], named)
 
 
 def an_edited_row(book: Book, dice: random.Random) -> Done:
@@ -184,7 +193,7 @@ def an_edited_row(book: Book, dice: random.Random) -> Done:
     else:
         raw = b"x" if old is None or old == "" else _flipped(old, dice)
         book.sql(f"UPDATE transactions SET {column} = CAST(? AS TEXT) WHERE id = ?", raw, row["id"])
-    return Done(f"transactions.{column} of {row['id']}")
+    return Done.at(f"transactions.{column}", row["id"], 1, row["head_seq"])
 
 
 def _nullable() -> set[str]:
@@ -196,7 +205,7 @@ def _nullable() -> set[str]:
 def a_deleted_entry(book: Book, dice: random.Random) -> Done:
     row = book.pick(dice, "entries", "stream <> 'book'")
     book.sql("DELETE FROM entries WHERE stream = ? AND seq = ?", row["stream"], row["seq"])
-    return Done(f"no {row['stream']} {row['seq']}")
+    return Done.at("no", row["stream"], row["seq"])
 
 
 def an_inserted_entry(book: Book, dice: random.Random) -> Done:
@@ -209,7 +218,7 @@ def an_inserted_entry(book: Book, dice: random.Random) -> Done:
     forged |= {"seq": row["seq"] + 1, "occurred_at": row["occurred_at"]}
     _insert(book, row, forged)
     _rechain(book, row["stream"])
-    return Done(f"a copy of {row['stream']} {row['seq']} after it")
+    return Done.at("a copy put in", row["stream"], row["seq"] + 1)
 
 
 def a_swap(book: Book, dice: random.Random) -> Done:
@@ -219,7 +228,7 @@ def a_swap(book: Book, dice: random.Random) -> Done:
     _write(book, row, entry=before["entry"])
     _write(book, before, entry=row["entry"])
     _rechain(book, row["stream"])
-    return Done(f"{row['stream']} {before['seq']} and {row['seq']} swapped")
+    return Done.at("swapped with the next", row["stream"], before["seq"])
 
 
 def a_strangers_entry(book: Book, dice: random.Random) -> Done:
@@ -228,7 +237,7 @@ def a_strangers_entry(book: Book, dice: random.Random) -> Done:
     if row["entry"] == other["entry"]:
         return a_strangers_entry(book, dice)
     _write(book, row, entry=other["entry"], hash=other["hash"])
-    return Done(f"{other['stream']} {other['seq']} written at {row['stream']} {row['seq']}")
+    return Done.at("a stranger's entry at", row["stream"], row["seq"])
 
 
 def a_new_date(book: Book, dice: random.Random) -> Done:
@@ -238,7 +247,7 @@ def a_new_date(book: Book, dice: random.Random) -> Done:
     forged = json.loads(row["entry"]) | {"occurred_at": before["occurred_at"] - dice.randrange(9)}
     _write(book, row, entry=canonical(forged).decode())
     _rechain(book, row["stream"])
-    return Done(f"{row['stream']} {row['seq']} dated back")
+    return Done.at("dated back", row["stream"], row["seq"])
 
 
 def a_forged_amount(book: Book, dice: random.Random) -> Done:
@@ -250,7 +259,7 @@ def a_forged_amount(book: Book, dice: random.Random) -> Done:
     entry["data"][name] += dice.choice([1, 1_000])
     _write(book, row, entry=canonical(entry).decode())
     _rechain(book, row["stream"])
-    return Done(f"data.{name} of {row['stream']} {row['seq']}")
+    return Done.at(f"data.{name}", row["stream"], row["seq"])
 
 
 def a_forged_event(book: Book, dice: random.Random) -> Done:
@@ -261,19 +270,19 @@ def a_forged_event(book: Book, dice: random.Random) -> Done:
     entry["target"] = dice.choice(sorted(others))
     _write(book, row, entry=canonical(entry).decode())
     _rechain(book, row["stream"])
-    return Done(f"target of {row['stream']} {row['seq']}")
+    return Done.at("target", row["stream"], row["seq"])
 
 
 def a_removed_log(book: Book, dice: random.Random) -> Done:
     row = book.pick(dice, "transactions")
     book.sql("DELETE FROM entries WHERE stream = ?", row["id"])
-    return Done(f"the log of {row['id']}")
+    return Done.at("no log", row["id"], 1)
 
 
 def a_removed_row(book: Book, dice: random.Random) -> Done:
     row = book.pick(dice, "transactions")
     book.sql("DELETE FROM transactions WHERE id = ?", row["id"])
-    return Done(f"the row of {row['id']}")
+    return Done.at("no row", row["id"], row["head_seq"])
 
 
 def a_bare_rewrite(book: Book, dice: random.Random) -> Done:
@@ -282,7 +291,7 @@ def a_bare_rewrite(book: Book, dice: random.Random) -> Done:
     forged = json.loads(row["entry"]) | {"actor": "operator:mallory"}
     raw = canonical(forged)
     _write(book, row, entry=raw.decode(), hash=hash_of(raw))
-    return Done(f"the actor of {row['stream']} {row['seq']}")
+    return Done.at("the actor of", row["stream"], row["seq"])
 
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -303,11 +312,81 @@ MUTATIONS: tuple[Mutation, ...] = (
 """What a log shows without any help from outside."""
 
 
+def a_spoilt_leaf(book: Book, dice: random.Random) -> Done:
+    row = book.pick(dice, "tree")
+    column = dice.choice(["hash", "stream", "seq"])
+    if column == "seq":
+        book.sql("UPDATE tree SET seq = ? WHERE position = ?", row["seq"] + 500, row["position"])
+    else:
+        sql = f"UPDATE tree SET {column} = CAST(? AS TEXT) WHERE position = ?"
+        book.sql(sql, _flipped(row[column], dice), row["position"])
+    places = range(row["seq"], row["seq"] + 2)
+    moved = Done.at(f"tree.{column}", row["stream"], *places)
+    return Done(moved.what, moved.named | {(_text(book, row["position"]), row["seq"])})
+
+
+def _text(book: Book, position: int) -> str:
+    sql = "SELECT CAST(stream AS BLOB) AS name FROM tree WHERE position = ?"
+    return str(book.store.rows(sql, (position,))[0]["name"].decode("utf-8", "backslashreplace"))
+
+
+def a_spoilt_node(book: Book, dice: random.Random) -> Done:
+    row = book.pick(dice, "tree_nodes")
+    raw = bytearray(row["hash"])
+    raw[dice.randrange(32)] ^= 1 << dice.randrange(8)
+    sql = "UPDATE tree_nodes SET hash = ? WHERE level = ? AND place = ?"
+    book.sql(sql, bytes(raw), row["level"], row["place"])
+    last = ((row["place"] + 1) << row["level"]) - 1
+    leaf = book.store.rows("SELECT * FROM tree WHERE position = ?", (last,))[0]
+    return Done.at("a node", leaf["stream"], leaf["seq"])
+
+
+TREE_MUTATIONS: tuple[Mutation, ...] = (a_spoilt_leaf, a_spoilt_node)
+"""What the tree itself shows."""
+
+
+def a_removed_stream(book: Book, dice: random.Random) -> Done:
+    """A payment gone without a trace, the tree grown anew."""
+    row = book.pick(dice, "transactions")
+    for sql in (
+        "DELETE FROM entries WHERE stream = ?",
+        "DELETE FROM personal WHERE stream = ?",
+        "DELETE FROM tree WHERE stream = ?",
+        "DELETE FROM transactions WHERE id = ?",
+    ):
+        book.sql(sql, row["id"])
+    _regrow(book)
+    return Done.at("nothing left of a payment", "tree", 0)
+
+
+def a_cut_tail(book: Book, dice: random.Random) -> Done:
+    """The last entries of a payment gone, its row set back, the tree grown anew."""
+    row = book.pick(dice, "transactions", "head_seq > 1")
+    keep = dice.randrange(1, row["head_seq"])
+    for table in ("entries", "personal", "tree"):
+        book.sql(f"DELETE FROM {table} WHERE stream = ? AND seq > ?", row["id"], keep)
+    _set_back(book, row["id"])
+    _regrow(book)
+    return Done.at("a tail cut off", "tree", 0)
+
+
+def a_consistent_rewrite(book: Book, dice: random.Random) -> Done:
+    """Another actor in one entry; every later hash, the row and the tree computed anew."""
+    row = book.pick(dice, "entries")
+    forged = json.loads(row["entry"]) | {"actor": "operator:mallory"}
+    _write(book, row, entry=canonical(forged).decode())
+    _rechain(book, row["stream"])
+    sql = "SELECT hash FROM entries e WHERE e.stream = tree.stream AND e.seq = tree.seq"
+    book.sql(f"UPDATE tree SET hash = ({sql})")
+    _regrow(book)
+    return Done.at("rewritten", "tree", 0)
+
+
+REWRITES: tuple[Mutation, ...] = (a_removed_stream, a_cut_tail, a_consistent_rewrite)
+"""What only a checkpoint kept elsewhere shows."""
+
+
 # ---- an insider's tools -------------------------------------------------------------------------
-
-
-def _near(book: Book, stream: str, seq: int) -> frozenset[tuple[str, int]]:
-    return frozenset({(stream, seq), (stream, seq + 1), (stream, 1)})
 
 
 def _numbers(row: Row) -> list[str]:
@@ -354,3 +433,24 @@ def _rechain(book: Book, stream: str) -> None:
         at,
         stream,
     )
+
+
+def _set_back(book: Book, stream: str) -> None:
+    """Make the row what its log folds to."""
+    *_, last = replay(book.store, stream)
+    assert last.after is not None
+    sets = ", ".join(f"{name} = ?" for name in COLUMNS)
+    values = [getattr(last.after, name) for name in COLUMNS]
+    book.sql(f"UPDATE transactions SET {sets} WHERE id = ?", *values, stream)
+
+
+def _regrow(book: Book) -> None:
+    """Number the leaves anew and compute every node, as the sequencer would have."""
+    rows = book.store.rows("SELECT stream, seq, hash FROM tree ORDER BY position")
+    book.sql("DELETE FROM tree")
+    book.sql("DELETE FROM tree_nodes")
+    grown = Frontier(0, lambda level, place: b"")
+    for position, row in enumerate(rows):
+        book.sql("INSERT INTO tree VALUES (?, ?, ?, ?)", position, *row.values())
+        for node in grown.push(leaf_hash(bytes.fromhex(row["hash"]))):
+            book.sql("INSERT INTO tree_nodes VALUES (?, ?, ?)", *node)

@@ -5,7 +5,7 @@ was written from engine/README.md alone. Exit code 0: whole. 1: broken, the firs
 broken stream is printed as `stream seq: expected …`. 2: wrong usage.
 """
 
-# fmt: off  (dense, so that an auditor reads it in one sitting)
+# Dense, so that it is read in one sitting.
 import base64
 import hashlib
 import json

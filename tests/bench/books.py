@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import json
 import random
 import re
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,16 +61,21 @@ def _mould(store: Store, txn: str) -> Mould:
     return Mould(row, entries, personal)
 
 
-def make_book(path: Path, entries: int, seed: int = 7) -> Store:
-    """A migrated database with at least `entries` entries of honest payments."""
+def prepared(path: Path) -> Path:
+    """A migrated database with one merchant and nothing else, in one file."""
     store = Store(f"sqlite:///{path}")
     store.migrate()
-    ledger = Ledger(store, Clock())
-    adopt_chart(ledger)
+    adopt_chart(Ledger(store, Clock()))
     with store.write():
         store.execute("INSERT INTO merchants VALUES ('shop', '[]', '[]', 0)")
-    dice, left = random.Random(seed), entries
-    made = itertools.cycle(moulds())
+    store.db.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    store.close()
+    return path
+
+
+def fill(store: Store, honest: list[Mould], entries: int, dice: random.Random) -> None:
+    """Insert copies of honest payments until there are `entries` more entries, or a few beyond."""
+    made, left = itertools.cycle(honest), entries
     while left > 0:
         with store.write():
             for mould in itertools.islice(made, BATCH):
@@ -80,7 +83,6 @@ def make_book(path: Path, entries: int, seed: int = 7) -> Store:
                 _insert(store, mould, dice)
                 if left <= 0:
                     break
-    return store
 
 
 def _insert(store: Store, mould: Mould, dice: random.Random) -> None:
@@ -109,6 +111,7 @@ def _insert(store: Store, mould: Mould, dice: random.Random) -> None:
     put(store, "transactions", row)
     for entry in rows:
         put(store, "entries", entry)
+        put(store, "outbox", {"stream": entry["stream"], "seq": entry["seq"]})
     for kept in mould.personal:
         put(store, "personal", kept | {"stream": row["id"]})
 
@@ -119,9 +122,3 @@ def put(store: Store, table: str, row: dict[str, Any]) -> None:
     store.db.execute_sql(
         f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", list(row.values())
     )
-
-
-def kinds(store: Store) -> Iterator[str]:
-    """Every (kind, event) in the book."""
-    for kind, event in store.iterate("SELECT DISTINCT kind, event FROM entries"):
-        yield json.dumps([kind, event])

@@ -10,11 +10,11 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     Task,
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.progress import ProgressColumn
 from rich.text import Text
 
 
