@@ -207,8 +207,12 @@ def hash_of(raw: bytes) -> str:
 
 def commitment(field_name: str, salt: bytes, value: str) -> str:
     """SHA-256("strada/commit/1\\n" ‖ field ‖ 0x00 ‖ 32-byte salt ‖ UTF-8 value), lower-case hex."""
-    digest = hashlib.sha256(_COMMIT + field_name.encode() + b"\0" + salt + value.encode("utf-8"))
-    return digest.hexdigest()
+    return hashlib.sha256(commitment_begins(field_name) + salt + value.encode("utf-8")).hexdigest()
+
+
+def commitment_begins(field_name: str) -> bytes:
+    """What the hash of every commitment to this field begins with."""
+    return _COMMIT + field_name.encode() + b"\0"
 
 
 def seal(fields: Mapping[str, Any]) -> Entry:

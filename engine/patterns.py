@@ -62,6 +62,8 @@ class Pattern:
 
     match: Match
     fields: tuple[str, ...]
+    commitments: int
+    """The group that holds commitments, or 0."""
 
 
 def _value(name: str, kind: str, fixed: Mapping[str, tuple[str, ...]]) -> str:
@@ -99,8 +101,9 @@ def _pattern(kind: str, event: str, schema: Schema) -> Pattern:
         rf'"seq":({_INT}),"source":(?:null|"([^"]*)"),"stream":"([^"]*)",'
         rf'"target":(?:null|"([^"]*)"),"v":1\}}'
     )
-    fields = (name for name in sorted(schema.fields) if schema.fields[name] != "hash")
-    return Pattern(re.compile(text.encode()).fullmatch, tuple(fields))
+    fields = tuple(name for name in sorted(schema.fields) if schema.fields[name] != "hash")
+    place = 1 + fields.index("commitments") if "commitments" in fields else 0
+    return Pattern(re.compile(text.encode()).fullmatch, fields, place)
 
 
 def _payments() -> Iterator[tuple[str, str, Schema]]:

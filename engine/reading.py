@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 from engine import swift
-from engine.entry import ZERO_HASH, commitment
+from engine.entry import COMMITTED_FIELDS, ZERO_HASH, commitment_begins
 from engine.fold import COLUMNS
 from engine.patterns import BOOK, PAYMENT
-from engine.verify import URL_FIELDS, salt_of
+from engine.verify import URL_FIELDS
 
 Row: TypeAlias = tuple[Any, ...]
 Groups: TypeAlias = tuple[Any, ...]
@@ -26,20 +26,18 @@ COPIES = ("customer_id", "item_name", "order_id", "metadata", "urls")
 _DOMAIN = b"strada/entry/1\n"
 _ZERO = ZERO_HASH.encode()
 _NAME = re.compile(rb"[!#-\[\]-~]{1,255}").fullmatch
+_SALT = re.compile("[0-9a-f]{64}").fullmatch
+_BEGINNINGS = {name: commitment_begins(name) for name in COMMITTED_FIELDS}
 _FACTS = len(COLUMNS)
 _PLAIN = COPIES[:3]
 _sha256 = hashlib.sha256
-_PLACES = {
-    key: 1 + pattern.fields.index("commitments")
-    for key, pattern in PAYMENT.items()
-    if "commitments" in pattern.fields
-}
+_NUMBERS = [str(number).encode() for number in range(1_000)]
 
 
 class Book:
     """The stream of what belongs to no payment."""
 
-    __slots__ = ("entries", "stream")
+    __slots__ = ("entries", "held", "stream")
 
     patterns = BOOK
 
@@ -47,6 +45,8 @@ class Book:
         self.stream = stream
         self.entries = 0
         """How many were read, up to and including the first that was not accepted."""
+        self.held: dict[int, bytes] = {}
+        """The commitments of each entry that has some."""
 
     def read(self, rows: Iterator[Row]) -> bool:
         """Whether these are certainly the whole stream, chained, typed and legal."""
@@ -62,15 +62,18 @@ class Book:
             if found is None:
                 return False
             groups = found.groups()
-            *_, at, before, place, _, name, _ = groups
-            if seq != number or int(place) != number or before != head or name != stream:
+            if groups[-5] != head or groups[-4] != _written(number) or groups[-2] != stream:
                 return False
-            if not last < occurred_at == int(at) or not take(kind, event, groups, seq, occurred_at):
+            if seq != number or not last < occurred_at == int(groups[-6]):
                 return False
+            if not take(kind, event, groups, occurred_at):
+                return False
+            if pattern.commitments:
+                self.held[seq] = groups[pattern.commitments]
             head, last = digest, occurred_at
         return self._end(head, number, last)
 
-    def _take(self, kind: bytes, event: bytes, groups: Groups, seq: int, at: int) -> bool:
+    def _take(self, kind: bytes, event: bytes, groups: Groups, at: int) -> bool:
         return groups[-1] is None and groups[-3] is None and swift.released(groups[0])
 
     def _end(self, head: bytes, seq: int, at: int) -> bool:
@@ -81,25 +84,25 @@ class Book:
         return not kept
 
 
+def _written(number: int) -> bytes:
+    return _NUMBERS[number] if number < len(_NUMBERS) else str(number).encode()
+
+
 class Payment(Book):
     """The stream of a payment, folded on the way."""
 
-    __slots__ = ("held", "now")
+    __slots__ = ("now",)
 
     patterns = PAYMENT
 
     def __init__(self, stream: bytes) -> None:
         super().__init__(stream)
         self.now: swift.Running | None = None
-        self.held: dict[int, bytes] = {}
 
-    def _take(self, kind: bytes, event: bytes, groups: Groups, seq: int, at: int) -> bool:
+    def _take(self, kind: bytes, event: bytes, groups: Groups, at: int) -> bool:
         now = self.now
         if now is None:
             return self._begin(kind, event, groups, at)
-        place = _PLACES.get((kind, event))
-        if place is not None:
-            self.held[seq] = groups[place]
         if kind == b"transition":
             return swift.transition(now, event, groups, at)
         return swift.beside(now, kind, event, groups, at)
@@ -109,7 +112,6 @@ class Payment(Book):
             return False
         if _NAME(self.stream) is None:
             return False
-        self.held[1] = groups[3]
         self.now = swift.begin(self.stream, groups, at)
         return self.now is not None
 
@@ -130,14 +132,22 @@ class Payment(Book):
         try:
             values: dict[str, Any] = json.loads(fields.decode())
             opened = [
-                f'"{name}":"{commitment(name, salt_of(salt), value)}"'
+                f'"{name}":"{_opened(name, salt, value)}"'
                 for name, (salt, value) in sorted(values.items())
             ]
-        except (ValueError, TypeError, AttributeError, RecursionError):
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return False
         if self.held.get(seq) != f"{{{','.join(opened)}}}".encode():
             return False
         return seq != 1 or _repeated(row, values)
+
+
+def _opened(name: str, salt: str, value: str) -> str:
+    """The commitment that salt and value open; raises ValueError or TypeError for odd ones."""
+    if _SALT(salt) is None:
+        raise ValueError(name)
+    parts = _BEGINNINGS[name] + bytes.fromhex(salt) + value.encode()
+    return _sha256(parts).hexdigest()
 
 
 def _repeated(row: Row, values: dict[str, Any]) -> bool:

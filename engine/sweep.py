@@ -166,9 +166,10 @@ class _Range:
             for stream, entries in groupby(self._select(_ENTRIES, "stream"), itemgetter(0)):
                 self._orphans(rows.before(stream), kept.before(stream))
                 self._stream(stream, entries, rows.at(stream), kept.at(stream))
-                self._say(STEP)
+                if self.swept.entries - self._said > STEP:
+                    self._say()
             self._orphans(rows.rest(), kept.rest())
-        self._say(0)
+        self._say()
         return self.swept
 
     def _stream(
@@ -199,10 +200,9 @@ class _Range:
                 Finding(text_of(one[0]), one[1], "an entry that commits to these personal values")
             )
 
-    def _say(self, step: int) -> None:
-        news = self.swept.entries - self._said
-        if self.progress is not None and news > step:
-            self._said = self.swept.entries
+    def _say(self) -> None:
+        news, self._said = self.swept.entries - self._said, self.swept.entries
+        if self.progress is not None and news:
             self.progress(news)
 
 
@@ -211,26 +211,24 @@ class _Beside:
 
     def __init__(self, rows: Iterator[Row]) -> None:
         self._rows = rows
-        self._next: Row | None = None
-        self._begun = False
+        self._next = next(rows, None)
 
-    def _take(self, holds: Callable[[bytes], bool]) -> list[Row]:
-        if not self._begun:
-            self._begun, self._next = True, next(self._rows, None)
-        taken = []
-        while self._next is not None and holds(self._next[0]):
+    def before(self, stream: bytes) -> list[Row]:
+        """The rows of streams before this one: they have no entry."""
+        taken: list[Row] = []
+        while self._next is not None and self._next[0] < stream:
             taken.append(self._next)
             self._next = next(self._rows, None)
         return taken
 
-    def before(self, stream: bytes) -> list[Row]:
-        """The rows of streams before this one: they have no entry."""
-        return self._take(stream.__gt__)
-
     def at(self, stream: bytes) -> list[Row]:
-        """The rows of this stream."""
-        return self._take(stream.__eq__)
+        """The rows of this stream, once those before it are taken."""
+        taken: list[Row] = []
+        while self._next is not None and self._next[0] == stream:
+            taken.append(self._next)
+            self._next = next(self._rows, None)
+        return taken
 
     def rest(self) -> list[Row]:
         """What is left."""
-        return self._take(lambda _: True)
+        return [] if self._next is None else [self._next, *self._rows]
