@@ -71,7 +71,8 @@ class SigningKeys:
             current = [public_of(self.origin, self._private())]
         except StorageTrouble:  # a lost key does not make older checkpoints worthless
             current = []
-        return list(dict.fromkeys((*self._remembered(), *current)))
+        ours = [key for key in self.remembered() if key.name == self.origin]
+        return list(dict.fromkeys((*ours, *current)))
 
     def rotate(self) -> tuple[PublicKey, PublicKey]:
         """Put a new key in the place of the present one; returns both public halves.
@@ -98,7 +99,8 @@ class SigningKeys:
             raise StorageTrouble("the signing key is not an Ed25519 key")
         return private
 
-    def _remembered(self) -> list[PublicKey]:
+    def remembered(self) -> list[PublicKey]:
+        """Every public key of the folder, those of other logs too."""
         try:
             lines = (self.folder / PUBLIC_FILE).read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
@@ -106,13 +108,12 @@ class SigningKeys:
         except (OSError, UnicodeDecodeError) as error:
             raise StorageTrouble(f"the public keys cannot be read: {error}") from error
         try:
-            keys = [PublicKey.parse(line) for line in lines if line]
+            return [PublicKey.parse(line) for line in lines if line]
         except BadNote as error:
             raise StorageTrouble(f"{self.folder / PUBLIC_FILE}: {error}") from error
-        return [key for key in keys if key.name == self.origin]
 
     def _remember(self, key: PublicKey) -> None:
-        if key in self._remembered():
+        if key in self.remembered():
             return
         path = self.folder / PUBLIC_FILE
         before = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -172,10 +173,14 @@ def _written(path: Path, data: bytes) -> Path:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(handle)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(handle)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
     return temporary
 
 

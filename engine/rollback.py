@@ -108,7 +108,7 @@ class Rollback:
     def problem(self) -> Problem | None:
         """Hold the log against the newest checkpoint outside; None when it extends it."""
         try:
-            kept = self._kept.read(self._keys.known() if self._kept.path.exists() else ())
+            kept = self._read()
         except BadNote as error:
             return Problem("untrusted", f"the checkpoint in {self._kept.path}: {error}")
         if kept is None:
@@ -172,8 +172,13 @@ class Rollback:
         finally:
             self._lifted.on = False
 
+    def _read(self) -> Checkpoint | None:
+        if not self._kept.path.exists():
+            return None
+        return self._kept.read((*self._keys.known(), *self._keys.remembered()))
+
     def _lost(self) -> Checkpoint | None:
         try:
-            return self._kept.read(self._keys.known())
+            return self._read()
         except BadNote:
             return None

@@ -82,15 +82,15 @@ class Sequencer:
         Raises StorageTrouble when another sequencer holds the lease for too long.
         """
         ends = self._clock.monotonic() + self._clock.seconds(within_s)
-        after = _BEGIN
-        while True:
+        after, naps = _BEGIN, int(within_s / _BUSY_S)
+        while naps and self._clock.monotonic() < ends:
             step, after = self._step(after)
             if step == "end":
                 return self._tree.size()
-            if self._clock.monotonic() >= ends:
-                raise StorageTrouble("the queue of the tree is not getting empty")
             if step == "busy":
+                naps -= 1
                 self._clock.sleep(_BUSY_S)
+        raise StorageTrouble("the queue of the tree is not getting empty")
 
     def _step(self, after: Key) -> tuple[Step, Key]:
         """One batch beyond `after`: whether the queue has ended there, and where it stopped."""

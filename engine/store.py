@@ -74,9 +74,13 @@ class Store:
         return found[0] if found else None
 
     def iterate(self, sql: str, params: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
-        """Rows one by one, in constant memory."""
+        """Rows one by one, in constant memory; close it, or no write follows on this thread."""
         with _storage_errors():
-            yield from self.db.execute_sql(sql, params)
+            cursor = self.db.execute_sql(sql, params)
+            try:
+                yield from cursor
+            finally:
+                cursor.close()
 
     def cursor(self, sql: str, params: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         """Rows one by one as fast as the driver gives them; to be used inside `snapshot()`."""

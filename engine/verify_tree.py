@@ -65,10 +65,10 @@ class _Grown:
             yield place, bytes(found)
 
     def surplus(self) -> bool:
-        """Whether there are stored nodes that no leaf completed."""
-        row = self._store.row("SELECT COUNT(*) AS n FROM tree_nodes")
-        size = self.frontier.size
-        return row is not None and row["n"] != size - size.bit_count()
+        """Whether there are stored nodes that no leaf completed. Reads each level to its end."""
+        left = [sum(1 for _ in rows) for rows in self._stored.values()]
+        top = self._store.row("SELECT MAX(level) AS level FROM tree_nodes")
+        return any(left) or bool(top and top["level"] not in (None, *self._stored))
 
 
 def verify_tree(store: Store, checkpoint: Checkpoint | None = None) -> list[Finding]:
@@ -85,7 +85,8 @@ def verify_tree(store: Store, checkpoint: Checkpoint | None = None) -> list[Find
         bad = bad or found  # what follows from the first would only bury it
         if checkpoint is not None and grown.frontier.size == checkpoint.size:
             reached = grown.frontier.root()
-    if bad is None and grown.surplus():
+    surplus = grown.surplus()
+    if bad is None and surplus:
         bad = Finding(TREE, grown.frontier.size, "no stored nodes beyond those of the leaves")
     findings = [] if bad is None else [bad]
     for sql, expected in (

@@ -238,9 +238,12 @@ def lost_after(honest: Callable[[], Any]) -> Outcome:
 class House:
     """The engine wired to a told gateway, with short words for what tests do all the time."""
 
-    def __init__(self, path: Path, clock: Clock | None = None) -> None:
-        self.time = MovableClock()
-        self.gateway = ToldGateway(self.time)
+    def __init__(
+        self, path: Path, clock: Clock | None = None, *, before: House | None = None
+    ) -> None:
+        """`before`: the house whose gateway and state folder an older database comes back to."""
+        self.time = before.time if before else MovableClock()
+        self.gateway = before.gateway if before else ToldGateway(self.time)
         self.store = Store(f"sqlite:///{path}")
         self.store.migrate()
         clock = clock or self.time.clock()
@@ -267,12 +270,14 @@ class House:
             self._links,
         )
         self.worker = Worker(self.payments)
-        self.audit = Audit(self.ledger, path.parent / "strada-state")
+        self.state = before.state if before else path.parent / "strada-state"
+        self.audit = Audit(self.ledger, self.state)
         self.store.guard = self.audit.rollback
         self.returns = Returns(self.payments)
         adopt_chart(self.ledger)
-        self.merchants.ensure("shop", "operator:test")
-        self._orders = itertools.count(1)
+        if before is None:
+            self.merchants.ensure("shop", "operator:test")
+        self._orders = before._orders if before else itertools.count(1)
 
     def _links(self, row: dict[str, Any], token: str) -> Urls:
         self.tokens.append(token)
