@@ -135,9 +135,9 @@ class Bundle:
             "made_at": rfc3339(self._made_at),
         }
 
-    def shown(self) -> dict[str, Any]:
+    def shown(self, fits: int = EMBEDDED) -> dict[str, Any]:
         """What the page shows: the newest payments, whole, as many as fit, each entry proven."""
-        streams, complete = self._newest()
+        streams, complete = self._newest(fits)
         lines = [line for line in self._lines() if complete or _stream_of(line[2]) in streams]
         whole = complete and self.scope.whole
         places = [] if whole else [line[0] for line in lines]
@@ -194,12 +194,11 @@ class Bundle:
         )
         return [(row["size"], row["note"]) for row in rows] + [(self.size, self.signed.note)]
 
-    def _newest(self) -> tuple[set[str], bool]:
+    def _newest(self, left: int) -> tuple[set[str], bool]:
         """The newest streams whose entries fit on the page, and whether these are all."""
         sql = "SELECT stream, COUNT(*) FROM tree WHERE position < ?{part} GROUP BY stream "
         sql += "ORDER BY MIN(position) DESC"
         streams: set[str] = set()
-        left = EMBEDDED
         for stream, count in self._rows(sql, "stream"):
             left -= count
             if left < 0:

@@ -6,6 +6,7 @@ back when its block ends.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import random
 import shutil
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -28,6 +30,17 @@ from engine.tree import Frontier, leaf_hash
 from engine.verify import replay
 
 TRIGGERS = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+
+
+def standalone() -> ModuleType:
+    """The bundle's verifier, loaded as a file: no module of ours imports it."""
+    path = Path(__file__).resolve().parents[1] / "engine" / "bundle" / "verify.py"
+    spec = importlib.util.spec_from_file_location("verify_bundle", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def history(house: House) -> None:

@@ -5,20 +5,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import random
 import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import apsw
 import pytest
 from bench.books import fill, moulds, prepared
 from house import House
-from tamper import MUTATIONS, REWRITES, TREE_MUTATIONS, Book, Done, history
+from tamper import MUTATIONS, REWRITES, TREE_MUTATIONS, Book, Done, history, standalone
 
 from engine.clock import Clock
 from engine.export import Bundle, Scope
@@ -33,21 +31,9 @@ from web import bundle
 SEED = int(os.environ.get("TAMPER_SEED", "0")) or time.time_ns() % 10**9
 COUNT = int(os.environ.get("TAMPER", "300"))
 CLEAN = int(os.environ.get("CLEAN", "40"))
-ROOT = Path(__file__).resolve().parents[2]
 ALL = MUTATIONS + TREE_MUTATIONS + REWRITES
 FOUND_BY_ALL = ("entries.entry", "data.", "target", "swapped", "a copy put in", "dated back")
 """Where the bundle holds the tampering too, its own verifier must name the place as well."""
-
-
-def standalone() -> ModuleType:
-    """The bundle's verifier, loaded as a file: no module of ours imports it."""
-    path = ROOT / "engine" / "bundle" / "verify.py"
-    spec = importlib.util.spec_from_file_location("verify_bundle", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 class Court:

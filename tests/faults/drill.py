@@ -18,6 +18,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from verifying import VERIFYING
+
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("engine", "providers", "web", "tests", "setup.cfg", "pyproject.toml", "README.md")
 LONGEST_S = 240
@@ -303,6 +305,7 @@ BUGS = (
         _PAYMENTS,
     ),
 )
+BUGS += tuple(Bug(*one) for one in VERIFYING)
 
 
 def main() -> int:

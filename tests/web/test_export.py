@@ -19,7 +19,7 @@ from house import START, House
 from storefront import Site
 from tamper import history
 
-from engine.export import Bundle, Scope
+from engine.export import Bundle, Scope, csv_line
 from engine.outside import replace_file
 from web import bundle
 
@@ -223,6 +223,23 @@ def test_a_name_cannot_end_the_pages_script() -> None:
     assert "</script><script>alert" not in text
     inside = text.partition('id="data">')[2].partition("</script>")[0]
     assert json.loads(inside) == {"lines": ["</script><script>alert(1)</script>"]}
+
+
+def test_a_large_book_shows_its_newest_payments(source: tuple[House, Path]) -> None:
+    house = source[0]
+    made = Bundle(house.ledger, house.audit, Scope(), house.audit.checkpoints.head())
+    shown = made.shown(20)
+    assert shown["embedded"]["complete"] is False
+    assert 10 < shown["embedded"]["entries"] == len(shown["lines"]) <= 20
+    assert {str(line["position"]) for line in shown["lines"]} == shown["proofs"].keys()
+    entries = [json.loads(line["entry"]) for line in shown["lines"]]
+    for stream in {entry["stream"] for entry in entries}:
+        seqs = [entry["seq"] for entry in entries if entry["stream"] == stream]
+        assert seqs == list(range(1, len(house.entries(stream)) + 1))
+
+
+def test_a_spreadsheet_runs_no_name() -> None:
+    assert csv_line(["=1+1", "-2", 3, None]) == b"'=1+1,'-2,3,\r\n"
 
 
 # ---- over HTTP
