@@ -26,6 +26,7 @@ from engine.fire import Ledger
 from engine.fold import COLUMNS
 from engine.proofs import Tree
 from engine.store import Store
+from engine.verify import TEXT_COLUMNS
 
 FORMAT = "strada/bundle/1"
 EMBEDDED = 5_000
@@ -207,13 +208,16 @@ class Bundle:
         return streams, True
 
     def _payments(self) -> Iterator[bytes]:
-        names = ", ".join(COLUMNS)
+        names = ", ".join(f"CAST({n} AS BLOB)" if n in TEXT_COLUMNS else n for n in COLUMNS)
         placed = "EXISTS (SELECT 1 FROM tree WHERE stream = id AND seq = 1 AND position < ?){part}"
         yield csv_line(COLUMNS)
         sql = f"SELECT {names} FROM transactions WHERE {placed} ORDER BY id"
         for row in self._rows(sql, "id"):
-            shown = dict(zip(COLUMNS, row, strict=True))
-            yield csv_line([rfc3339(v) if n in _TIMES else v for n, v in shown.items()])
+            texts: list[Any] = [
+                _text(value) if isinstance(value, bytes) else value for value in row
+            ]
+            shown = zip(COLUMNS, texts, strict=True)
+            yield csv_line([rfc3339(v) if n in _TIMES else v for n, v in shown])
 
     def _entries(self) -> Iterator[bytes]:
         yield csv_line(_ENTRY_COLUMNS)

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Optional
 
@@ -191,7 +191,7 @@ def charts_of(folder: Path) -> dict[str, Edges]:
             chart = json.loads(path.read_bytes())
             chart.pop("version", None)
             edges = {(t["source"], t["event"], t["target"]): t["guard"] for t in chart["transitions"]}
-        except (ValueError, LookupError, TypeError, AttributeError):
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             continue
         if sha(jcs(chart)).hex() == path.stem:
             found[f"sha256:{path.stem}"] = edges
@@ -323,30 +323,30 @@ class Verifier:
         with (self.folder / "log.jsonl").open("rb") as file:
             for line in file:
                 self.count += 1
-                self.take(line, next(proven, None))
+                self.take(line, proven)
         if not self.part and self.tree.size != self.size:
             self.report("tree", self.tree.size, f"{self.size} entries, as the newest checkpoint says")
 
-    def take(self, line: bytes, proof: Any) -> None:
+    def take(self, line: bytes, proven: Iterator[Any]) -> None:
         """One line: into the tree whatever it is, and into its stream if that is whole so far."""
         try:
             row = json.loads(line)
             text, digest, position = row["entry"], row["hash"], row["position"]
             leaf = bytes.fromhex(digest)
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             return self.report("tree", self.tree.size, "a line with position, hash and entry")
-        place = self.tree.size
+        place, (stream, seq) = self.tree.size, named(text)
         self.tree.push(leaf)
-        stream, seq = named(text)
         try:
             must(self.part or position == place, f"position {place}")
             if stream not in self.found:
                 self.next(read(text, digest))
             if self.part:
+                proof: Any = next(proven, None)
                 must(isinstance(proof, dict) and proof["position"] == position, "a proof")
                 root = climb(leaf, position, self.size, proof["path"])
                 must(root == self.heads.get(self.size), "a proof that leads to the signed root")
-        except (Bad, ValueError, LookupError, TypeError) as error:
+        except (Bad, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             self.report(stream, seq, str(error))
         return self.against(self.tree.size)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import json
+import random
 import re
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 from house import START, House
 from storefront import Site
-from tamper import history
+from tamper import history, standalone
 
 from engine.export import Bundle, Scope, csv_line
 from engine.outside import replace_file
@@ -164,6 +165,29 @@ def test_a_changed_bundle_is_broken(book: Path, name: str) -> None:
     done = check(book)
     assert (done.returncode, expected in done.stdout) == (1, True), done
     assert re.match(r"\S+ \d+: expected ", done.stdout)
+
+
+def test_no_flipped_bit_of_a_bundle_is_a_crash(book: Path) -> None:
+    dice, alone = random.Random(5), standalone()
+    read = ["log.jsonl"] * 4 + ["public-key.pem", "public-keys.txt"]
+    read += [path.relative_to(book).as_posix() for path in book.glob("c*/*")]
+    for number in range(120):
+        path = book / dice.choice(read)
+        honest = path.read_bytes()
+        spoilt = bytearray(honest)
+        spoilt[dice.randrange(len(spoilt))] ^= 1 << dice.randrange(8)
+        path.write_bytes(spoilt)
+        judge = alone.Verifier(book, None, None)
+        judge.run()
+        path.write_bytes(honest)
+        assert judge.found or path.name != "log.jsonl", (number, path)
+
+
+@pytest.mark.parametrize("line", ["[" * 9_999, "5", '{"position":0,"hash":"00","entry":5}', "\xff"])
+def test_an_odd_line_is_a_finding(book: Path, line: str) -> None:
+    path = book / "log.jsonl"
+    path.write_bytes(line.encode("latin-1") + b"\n" + path.read_bytes())
+    assert (check(book).returncode, check(book).stderr) == (1, "")
 
 
 def test_a_part_with_a_strangers_proof_is_broken(house: House, tmp_path: Path) -> None:
