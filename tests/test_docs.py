@@ -78,7 +78,7 @@ def commands(group: click.Group, prefix: str = "strada") -> Iterator[str]:
 
 def test_the_readme_names_every_command_and_no_other() -> None:
     table = README.partition("| command | does |")[2].partition("\n\n")[0]
-    assert set(re.findall(r"`(strada [a-z ]+)`", table)) == set(commands(cli))
+    assert set(re.findall(r"`(strada [a-z -]+)`", table)) == set(commands(cli))
 
 
 def test_every_promise_is_held_by_a_test_that_exists() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import stat
 import threading
 from pathlib import Path
@@ -17,6 +18,7 @@ from engine.audit import RECORD_S
 from engine.errors import StorageTrouble
 from engine.note import BadNote, Checkpoint, PublicKey, open_note, public_of, sign
 from engine.outside import KEY_FILE, Kept, SigningKeys, create_file, replace_file
+from engine.tree import leaf_hash, node_hash
 
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 HEAD = Checkpoint("strada/log_1", 7, bytes(range(32)))
@@ -50,6 +52,18 @@ def test_keys_and_ids_are_those_of_other_tools() -> None:
     key = PublicKey.parse(line)
     assert (key.text(), key.id) == (line, signature[:4])
     Ed25519PublicKey.from_public_bytes(key.raw).verify(signature[4:], signed)
+
+
+def test_the_page_shows_a_checkpoint_that_opens() -> None:
+    page = (Path(__file__).resolve().parents[2] / "engine" / "README.md").read_text("utf-8")
+    shown = page.partition("<!-- checkpoint:begin -->")[2].partition("<!-- checkpoint:end -->")[0]
+    key = PublicKey.parse(shown.partition("Public key: `")[2].partition("`")[0])
+    note = shown.partition("```\n")[2].partition("```")[0]
+    hashes = [bytes.fromhex(one) for one in re.findall("Its hash: `([0-9a-f]{64})`", page)]
+    leaves = [leaf_hash(one) for one in hashes]
+    assert open_note(note, [key]) == Checkpoint(key.name, 2, node_hash(*leaves))
+    assert public_of(key.name, PRIVATE) == key
+    assert [one.hex() in page for one in leaves] == [True, True]
 
 
 def test_other_signatures_beside_ours_are_passed_over() -> None:

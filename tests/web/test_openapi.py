@@ -90,7 +90,8 @@ def test_operations_have_the_names_that_clients_are_made_from() -> None:
             "createTransaction listTransactions getTransaction readyTransaction approveTransaction "
             "completeTransaction cancelTransaction failTransaction refundTransaction "
             "updateTransactionStatus listTransitions getChart getChartVersion returnFromGateway "
-            "explainProblem isAlive isReady getOpenApi showDocs"
+            "explainProblem isAlive isReady getOpenApi showDocs getCheckpoint proveInclusion "
+            "proveConsistency"
         ).split()
     )
 
@@ -265,6 +266,26 @@ def _raw(method: str, path: str, data: bytes = b"", **headers: str) -> Walk:
     return walk
 
 
+def _audited(path: str) -> Walk:
+    """A reading call of an auditor, about an approved payment."""
+
+    def walk(site: Site) -> TestResponse:
+        asked = path.replace("{transaction}", site.house.approved())
+        return site.call("GET", f"/audit/{asked}", key=site.auditor)
+
+    return walk
+
+
+def _set_back(site: Site) -> TestResponse:
+    """A write while what is kept outside cannot be trusted, which is put right afterwards."""
+    kept = site.house.audit.kept
+    kept.write("nothing that was signed")
+    site.house.audit.rollback.trip()
+    answer = site.call("POST", "/transactions", site.order())
+    kept.path.unlink()
+    return answer
+
+
 def _unready(site: Site) -> TestResponse:
     site.app.config["WORKER_INSIDE"] = True
     site.strada.worker.last_round_at = site.house.time.now
@@ -316,6 +337,9 @@ ANSWERS: Mapping[str, tuple[str, int, Walk]] = {
     "return unknown": ("returnFromGateway", 404, _get("/return/nobody/approved")),
     "return gone": ("returnFromGateway", 410, _gone),
     "return later": ("returnFromGateway", 503, _without_tables(_raw("GET", "/return/x/approved"))),
+    "head": ("getCheckpoint", 200, _audited("checkpoint")),
+    "proof": ("proveInclusion", 200, _audited("proof/{transaction}/2")),
+    "growth": ("proveConsistency", 200, _audited("consistency?from=1")),
     "problem": ("explainProblem", 200, _get("/problems/not_found")),
     "no problem": ("explainProblem", 404, _get("/problems/nothing")),
     "alive": ("isAlive", 200, _get("/healthz")),
@@ -427,6 +451,7 @@ REFUSALS: Mapping[str, Walk] = {
     "gateway_surprise": _told("prepare", Refused(b"no", "odd", "-1", ""), "ready", "created"),
     "gateway_unavailable": _told("prepare", Unknown(b"", "not_sent", ""), "ready", "created"),
     "storage_unavailable": _without_tables(_raw("GET", "/v1/transactions")),
+    "log_behind_checkpoint": _set_back,
     "gateway_timeout": _told("prepare", LOST, "ready", "created"),
 }
 
@@ -480,6 +505,7 @@ def test_a_version_beyond_all_versions_is_no_defect(site: Site, version: str) ->
 def test_what_asks_for_a_key_answers_nobody_else(site: Site, name: str) -> None:
     operation = operations()[name]
     path = operation["path"].replace("{transaction}", site.house.approved())
+    path = path.replace("{seq}", "1")
     for token in ({}, {"Authorization": "Bearer sk_test_" + "a" * 52}):
         answer = site.client.open(path, method=operation["method"].upper(), headers=token)
         assert answer.status_code == 401

@@ -25,7 +25,7 @@ API_TABLE = {
     422: "invalid_request guard_refused idempotency_key_reused unsupported_by_provider",
     429: "rate_limited",
     502: "gateway_surprise",
-    503: "gateway_unavailable storage_unavailable",
+    503: "gateway_unavailable storage_unavailable log_behind_checkpoint",
     504: "gateway_timeout",
 }
 HANGUL = re.compile("[가-힣]")
@@ -133,6 +133,7 @@ def test_headers_come_along() -> None:
         "gateway_surprise",
         "gateway_unavailable",
         "storage_unavailable",
+        "log_behind_checkpoint",
         "gateway_timeout",
     ],
 )

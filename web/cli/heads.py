@@ -112,9 +112,12 @@ def checkpoint_of(strada: Strada, file: Path | None, key: str | None) -> Checkpo
         if file is None:
             return audit.checkpoints.kept_checkpoint()
         keys = [PublicKey.parse(key)] if key else audit.known_keys()
-        return open_note(file.read_bytes().decode(), keys)
+        found = open_note(file.read_bytes().decode(), keys)
     except (BadNote, UnicodeDecodeError) as error:
         raise Fail(f"{file or audit.kept.path} is not a checkpoint to trust: {error}") from error
+    if found.origin != audit.keys.origin:
+        raise Fail(f"{file} is of another log, {found.origin}")
+    return found
 
 
 COMMANDS = (sign_head, prove_inclusion, prove_consistency, rotate_key, accept_rollback)
