@@ -12,15 +12,19 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from house import START, House
 from storefront import Site
 from tamper import history, standalone
 
 from engine.export import Bundle, Scope, csv_line
+from engine.note import Checkpoint, sign
 from engine.outside import replace_file
 from web import bundle
 
@@ -215,6 +219,20 @@ def test_an_own_checkpoint_shows_a_rewritten_log(
     assert check(book, "--checkpoint", str(strange)).returncode == 1
     key = book / "public-key.pem"
     assert check(book, "--checkpoint", str(own), "--key", str(key)).returncode == 0
+
+
+def test_a_checkpoint_of_another_log_is_none_of_this(
+    source: tuple[House, Path], book: Path, tmp_path: Path
+) -> None:
+    audit = source[0].audit
+    assert audit.keys.path is not None
+    private = load_pem_private_key(audit.keys.path.read_bytes(), None)
+    assert isinstance(private, Ed25519PrivateKey)
+    held, own = tmp_path / "held.txt", Checkpoint(audit.keys.origin, 3, audit.tree.root(3))
+    held.write_text(sign(own, private), "utf-8")
+    assert check(book, "--checkpoint", str(held)).returncode == 0
+    held.write_text(sign(replace(own, origin="strada/log_other"), private), "utf-8")
+    assert check(book, "--checkpoint", str(held)).returncode == 1
 
 
 @pytest.mark.parametrize("args", [[], ["nowhere"], [".", "--key", "nowhere"], [".", "."]])
