@@ -45,8 +45,7 @@ VERIFYING: tuple[tuple[str, str, str, str, str, str], ...] = (
     ("alone: proofs unread", "P9", _ALONE, "must(root == self.heads.get(self.size)", "must(True", f"{_EXPORT}::test_a_part_with_a_strangers_proof_is_broken"),
     ("alone: positions unread", "P9", _ALONE, "must(self.part or position == place", "must(True", f"{_EXPORT}::test_a_changed_bundle_is_broken"),
     ("alone: two logs", "P9", _ALONE, "and len({origin for origin, _, _ in heads}) == 1", "", f"{_EXPORT}::test_a_checkpoint_of_another_log_is_none_of_this"),
-    ("alone: illegal steps", "P8", _ALONE, 'must(edge in chart, f"a transition of its chart; {edge} is none")
-    guard = chart[edge]', "guard = chart.get(edge)", _RULES),
+    ("alone: illegal steps", "P8", _ALONE, 'must(edge in chart, f"a transition of its chart; {edge} is none")\n    guard = chart[edge]', "guard = chart.get(edge)", _RULES),
     ("alone: guards unread", "P8", _ALONE, "guard is None or (guard in GUARDS and", "True or (guard in GUARDS and", _RULES),
     ("alone: chain unread", "P9", _ALONE, 'must(e["prev_hash"] == head', "must(True", _RULES),
     ("alone: amounts unread", "P1", _ALONE, 'must(d["expected_total"] == f["refunded"] + d["amount"]', "must(True", _RULES),
