@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import json
+import os
 import random
 import re
 import shutil
@@ -18,7 +19,11 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
 from house import START, House
 from storefront import Site
 from tamper import history, standalone
@@ -119,6 +124,12 @@ def edited(name: str, change: Callable[[str], str]) -> Callable[[Path], None]:
     return edit
 
 
+def _pem(secret: bytes) -> bytes:
+    """The public key of a stranger."""
+    public = Ed25519PrivateKey.from_private_bytes(secret).public_key()
+    return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
 def _unsigned(text: str) -> str:
     """A note whose signature has another digit in it."""
     other = "A" if text[-20] != "A" else "B"
@@ -145,12 +156,10 @@ BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "another key": (
         lambda f: [
-            edited("public-key.pem", lambda t: t.replace("MCowBQYDK2VwAyEA", "MCowBQYDK2VwAyEB"))(
-                f
-            ),
+            (f / "public-key.pem").write_bytes(_pem(os.urandom(32))),
             (f / "public-keys.txt").write_text(""),
         ],
-        "checkpoints that can be trusted",
+        "the signature of a known key",
     ),
     "another signature": (
         lambda f: _head(f).write_text(_unsigned(_head(f).read_text("utf-8")), "utf-8"),
