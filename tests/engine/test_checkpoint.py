@@ -17,7 +17,7 @@ from house import House
 from engine.audit import RECORD_S
 from engine.errors import StorageTrouble
 from engine.note import BadNote, Checkpoint, PublicKey, open_note, public_of, sign
-from engine.outside import KEY_FILE, Kept, SigningKeys, create_file, replace_file
+from engine.outside import KEY_FILE, PUBLIC_FILE, Kept, SigningKeys, create_file, replace_file
 from engine.tree import leaf_hash, node_hash
 
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -81,7 +81,8 @@ FORGED = {
     "no last newline": NOTE[:-1],
     "a hyphen for the dash": NOTE.replace("\u2014", "-"),
     "windows lines": NOTE.replace("\n", "\r\n"),
-    "a second spelling": NOTE.replace("=\n\n", "\n\n"),
+    "no padding": NOTE.replace("=\n\n", "\n\n"),
+    "a second spelling": f"{NOTE[:-3]}{chr(ord(NOTE[-3]) + 1)}=\n",
     "an unsigned line": NOTE.replace("=\n\n", "=\nmore\n\n"),
     "a broken signature": NOTE[:-10] + "AAAAAAA=\n",
     "nothing": "",
@@ -153,6 +154,21 @@ def test_what_an_older_key_signed_still_verifies(tmp_path: Path) -> None:
     assert open_note(old, keys.known()) == open_note(keys.sign(HEAD), keys.known()) == HEAD
     with pytest.raises(BadNote):
         open_note(old, [after])
+
+
+def test_a_new_key_is_known_before_it_signs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys, order, replace = keys_in(tmp_path), [], Path.replace
+    keys.current()
+
+    def noting(path: Path, target: Path) -> Path:
+        order.append(target.name)
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", noting)
+    keys.rotate()
+    assert order == [PUBLIC_FILE, KEY_FILE]
 
 
 @pytest.mark.parametrize("as_path", [True, False])

@@ -125,6 +125,16 @@ def test_a_wrong_extension_is_refused(first: int, second: int) -> None:
     assert not tree.extends(second, first, after, before, path)
 
 
+@pytest.mark.parametrize(("small", "large"), [(4, 7), (4, 8), (8, 129)])
+def test_a_proof_about_a_smaller_tree_says_nothing_of_a_larger(small: int, large: int) -> None:
+    before, head = tree.root(3, node), tree.root(small, node)
+    assert tree.extends(3, small, before, head, tree.consistency(3, small, node))
+    assert not tree.extends(3, large, before, head, tree.consistency(3, small, node))
+    path = tree.inclusion(0, small, node)
+    assert tree.included(node(0, 0), 0, small, path, head)
+    assert not tree.included(node(0, 0), 0, large, path, head)
+
+
 def test_the_ends_of_consistency_need_no_path() -> None:
     head = tree.root(5, node)
     assert tree.consistency(0, 5, node) == tree.consistency(5, 5, node) == []
