@@ -65,8 +65,9 @@ class Scope:
 
     def data(self) -> dict[str, Any]:
         """As the book notes it and the manifest says it."""
-        given = {"merchant": self.merchant, "since": self.since, "until": self.until}
-        return {name: value for name, value in given.items() if value is not None}
+        times = {"since": self.since, "until": self.until}
+        given = {name: max(0, at) for name, at in times.items() if at is not None}
+        return given if self.merchant is None else {"merchant": self.merchant} | given
 
     def payments(self, column: str) -> tuple[str, list[Any]]:
         """SQL that holds for the streams in this scope."""

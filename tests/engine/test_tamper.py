@@ -114,7 +114,8 @@ def test_every_random_tampering_is_found_and_named(court: Court, slice_: int) ->
             changed, alone = court.alone()
             assert changed == bool(alone), f"{where}; verify.py named {sorted(alone)}"
             if changed and done.what.startswith(tuple(FOUND_BY_ALL)):
-                assert holds(done, alone), f"{where}; verify.py named {sorted(alone)}"
+                gone = ("?", 0) in alone  # a line without its entry has no name
+                assert gone or holds(done, alone), f"{where}; verify.py named {sorted(alone)}"
             shown += changed
     assert shown > COUNT // 40
 

@@ -322,6 +322,7 @@ def test_an_export_is_noted_and_a_head_is_not(site: Site) -> None:
     assert noted() == 0
     assert site.call("GET", "/audit/export?from=2026-01-01T00:00:00Z", key=site.auditor).data
     assert noted() == 1
+    assert site.call("GET", "/audit/export?from=0241-02-22T19:40:47Z", key=site.auditor).data
 
 
 def test_export_wants_the_audit_scope(site: Site) -> None:
