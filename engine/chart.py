@@ -291,6 +291,13 @@ def load(version: str) -> dict[str, Any] | None:
     return chart | {"version": version} if version_of(chart) == version else None
 
 
+def versions() -> list[str]:
+    """Every chart that was ever released."""
+    folder = resources.files("engine").joinpath("charts")
+    names = sorted(path.name for path in folder.iterdir() if path.name.endswith(".json"))
+    return [f"sha256:{name.removesuffix('.json')}" for name in names]
+
+
 @cache
 def edges_of(version: str) -> Mapping[tuple[str, str, str], str | None] | None:
     """(source, event, target) → guard id, of any released chart; None when never released."""

@@ -175,6 +175,9 @@ BOOK_DATA: Mapping[str, Schema] = {
     "account_set": _schema(merchant="name", provider="name", account="name"),
     "key_created": _schema(key="name", merchant="name", scopes="names"),
     "key_revoked": _schema(key="name"),
+    "exported": _schema(
+        "merchant since until", scope="name", merchant="name", since="int", until="int"
+    ),
     "signing_key_adopted": _schema("replaces", key="name", public_key="name", replaces="name"),
     "checkpoint_made": _schema(size="int", root="hash", key="name"),
     "rollback_accepted": _schema(
@@ -204,8 +207,12 @@ def hash_of(raw: bytes) -> str:
 
 def commitment(field_name: str, salt: bytes, value: str) -> str:
     """SHA-256("strada/commit/1\\n" ‖ field ‖ 0x00 ‖ 32-byte salt ‖ UTF-8 value), lower-case hex."""
-    digest = hashlib.sha256(_COMMIT + field_name.encode() + b"\0" + salt + value.encode("utf-8"))
-    return digest.hexdigest()
+    return hashlib.sha256(commitment_begins(field_name) + salt + value.encode("utf-8")).hexdigest()
+
+
+def commitment_begins(field_name: str) -> bytes:
+    """What the hash of every commitment to this field begins with."""
+    return _COMMIT + field_name.encode() + b"\0"
 
 
 def seal(fields: Mapping[str, Any]) -> Entry:

@@ -90,6 +90,11 @@ class Store:
             finally:
                 cursor.close()
 
+    def cursor(self, sql: str, params: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """Rows one by one as fast as the driver gives them; to be used inside `snapshot()`."""
+        rows: Iterator[tuple[Any, ...]] = self.db.execute_sql(sql, params)
+        return rows
+
     def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
         """Run a write inside `write()`; returns how many rows it touched."""
         connection = self._connection()
@@ -123,6 +128,18 @@ class Store:
             except (StorageTrouble, apsw.Error) as error:
                 self._weigh_failure(error)
                 raise
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Everything read in the block is of one moment; writers go on meanwhile."""
+        with _storage_errors:
+            connection = self._connection()
+            connection.execute("BEGIN DEFERRED")
+            try:
+                yield
+            finally:
+                if connection.in_transaction:
+                    connection.execute("COMMIT")
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

@@ -10,6 +10,7 @@ import pytest
 from house import House
 from storefront import Site
 
+from engine.sweep import sweep
 from engine.verify import verify
 from engine.verify_tree import verify_tree
 
@@ -19,11 +20,12 @@ def house(tmp_path: Path) -> Iterator[House]:
     """A fresh house; its log must verify when the test is over."""
     built = House(tmp_path / "strada.db")
     yield built
-    report = verify(built.store)
+    report, swept = verify(built.store), sweep(built.store)
     built.audit.sequencer.drain()
     misplaced = verify_tree(built.store)
     built.store.close()
     assert report.whole, report.findings
+    assert swept == report
     assert misplaced == []
 
 

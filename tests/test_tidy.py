@@ -30,7 +30,11 @@ LONGER_FILES: dict[str, int] = {}
 STDLIB_SQLITE: frozenset[str] = frozenset()
 """Files that may import sqlite3: none. Beside apsw on one file it loses writes in silence."""
 STARTED_BY_NAME = frozenset(
-    {"web.__main__", *(f"web.cli.{place.partition(':')[0]}" for place in COMMANDS.values())}
+    {
+        "web.__main__",
+        "engine.bundle.verify",
+        *(f"web.cli.{place.partition(':')[0]}" for place in COMMANDS.values()),
+    }
 )
 """Modules that Python, a tool or the command line starts by name; entry points: setup.cfg."""
 

@@ -1,4 +1,4 @@
-"""`/v1/audit`: the signed head of the log, and proofs that an entry is in it and that it only grew.
+"""`/v1/audit`: the signed head of the log, proofs that it only grew, and the book itself.
 
 It refuses to show a merchant the place of another's entry; the head itself reveals nothing.
 """
@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, request, stream_with_context
 
 from engine.audit import OutOfTree
 from engine.canonical import MAX_INTEGER
 from engine.errors import EngineError
-from web import faults, schemas
+from engine.export import Bundle, Scope
+from web import bundle, faults, schemas
 from web.api import known_id, principal, strada
 from web.edge import query_of
 from web.problems import Problem
@@ -20,6 +21,7 @@ from web.responses import json_response, problem_of, problem_response
 
 audit = Blueprint("audit", __name__, url_prefix="/v1/audit")
 TEXT = "text/plain"
+ZIP = "application/zip"
 _SEQ = re.compile(r"[1-9][0-9]{0,14}")
 _SIZE = schemas.whole(1, MAX_INTEGER)
 
@@ -64,6 +66,21 @@ def consistency() -> Response:
         wrong = "to" if "to" in asked else "from"
         raise schemas.invalid([(f"/query/{wrong}", faults.NOT_ALLOWED)]) from None
     return json_response(found)
+
+
+@audit.get("/export")
+def export() -> Response:
+    """The merchant's own payments as a zip that verifies by itself; noted in the book."""
+    who = principal()
+    who.need("audit")
+    asked = query_of(request, {"from": schemas.instant, "to": schemas.instant})
+    headers = {"Content-Disposition": 'attachment; filename="strada-book.zip"'}
+    if request.method == "HEAD":
+        return Response(headers=headers, content_type=ZIP)
+    scope = Scope(who.merchant, asked.get("from"), asked.get("to"))
+    made = Bundle.begin(strada().ledger, strada().audit, scope, who.actor)
+    pieces = stream_with_context(bundle.zipped(made.files(bundle.page)))
+    return Response(pieces, headers=headers, content_type=ZIP)
 
 
 @audit.errorhandler(EngineError)

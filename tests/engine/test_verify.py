@@ -106,6 +106,15 @@ def test_an_altered_personal_value_breaks_its_commitment(book: Any) -> None:
     assert [found.seq for found in report.findings] == [5]
 
 
+def test_a_salt_has_one_spelling(house: House, book: Any) -> None:
+    kept = house.store.rows("SELECT fields FROM personal WHERE seq = 1")[-1]["fields"]
+    salt = json.loads(kept)["item_name"][0]
+    other = kept.replace(salt, salt.upper())
+    assert other != kept
+    report = book("UPDATE personal SET fields = ? WHERE seq = 1", (other,))
+    assert [found.seq for found in report.findings] == [1]
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faults.crash_bugs import CRASH_BUGS
+from faults.verifying import VERIFYING
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("engine", "providers", "web", "tests", "setup.cfg", "pyproject.toml", "README.md")
@@ -488,6 +489,7 @@ BUGS = (
     ),
     *(Bug(*bug) for bug in CRASH_BUGS),
 )
+BUGS += tuple(Bug(*one) for one in VERIFYING)
 
 
 def main() -> int:

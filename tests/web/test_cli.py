@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -121,3 +123,40 @@ def test_an_unprepared_database_names_the_cure(
 ) -> None:
     monkeypatch.setenv("STRADA_DATABASE_URL", f"sqlite:///{tmp_path / 'other.db'}")
     assert "strada migrate" in str(run("keys", "list").exception)
+
+
+def test_a_book_is_exported_and_checks_itself(run: Run, tmp_path: Path) -> None:
+    run("keys", "create", "--merchant", "shop", "--scope", "audit")
+    made = run("audit", "export", "--out", str(tmp_path / "book"), "--json")
+    assert (made.exit_code, json.loads(made.stdout)["complete"]) == (0, True), made.output
+    verifier = tmp_path / "book" / "verify.py"
+    command = [sys.executable, "-I", str(verifier), str(tmp_path / "book")]
+    assert subprocess.run(command, check=False, timeout=60).returncode == 0
+    assert run("audit", "verify", "--jobs", "2").stdout.startswith("whole: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code"),
+    [
+        (("--from", "yesterday"), 2),
+        (("--to", "2026-13-01"), 2),
+        (("--merchant", "nobody"), 1),
+        (("--from", "2026-11-01", "--to", "2026-11-02T00:00:00+09:00"), 0),
+    ],
+)
+def test_what_is_exported_must_make_sense(
+    run: Run, tmp_path: Path, arguments: tuple[str, ...], exit_code: int
+) -> None:
+    done = run("audit", "export", "--out", str(tmp_path / "book"), *arguments)
+    assert run_code(done) == exit_code, done.output
+
+
+def test_an_export_overwrites_nothing(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "mine").touch()
+    assert run_code(run("audit", "export", "--out", str(tmp_path / "book"))) == 2
+
+
+def run_code(done: Result) -> int:
+    """The exit code of a command, also of one that failed before `main` could say so."""
+    return done.exception.exit_code if isinstance(done.exception, Fail) else done.exit_code

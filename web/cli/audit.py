@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 from engine.entry import MalformedEntry
 from engine.fold import Broken
@@ -16,9 +16,12 @@ from engine.note import Checkpoint
 from engine.payments import Payments
 from engine.reconcile import Compared, reconcile
 from engine.store import Store
-from engine.verify import Report, replay, verify
+from engine.sweep import audit as audit_all
+from engine.verify import Report, replay
 from engine.verify_tree import verify_tree
+from web.cli.export import export_book
 from web.cli.heads import COMMANDS, checkpoint_of
+from web.cli.progress import counting
 from web.cli.shared import Context, Fail, failing, show_json, show_table, with_json
 from web.cli.timeline import lines
 from web.wiring import Strada
@@ -42,16 +45,18 @@ def audit() -> None:
     "--checkpoint", "file", type=click.Path(path_type=Path), help="A checkpoint from outside."
 )
 @click.option("--key", help="Only this public key may have signed it: name+id+base64.")
+@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1, 64))
 @with_json
 @click.pass_obj
 @failing
-def verify_log(obj: Context, file: Path | None, key: str | None, as_json: bool) -> None:
+def verify_log(obj: Context, file: Path | None, key: str | None, jobs: int, as_json: bool) -> None:
     """Verify chain, legality, amounts, rows, the tree, and that the log extends a checkpoint.
 
     Without --checkpoint it is held against the newest one that this machine keeps, if it has one.
+    --jobs shares the work among so many processes.
     """
     held = checkpoint_of(obj.strada, file, key)
-    report = with_tree(obj.strada, _run(obj.strada.store, quiet=as_json), held)
+    report = _run(obj.strada.store, held, jobs, quiet=as_json)
     if as_json:
         show_json(as_dict(report))
     else:
@@ -60,19 +65,10 @@ def verify_log(obj: Context, file: Path | None, key: str | None, as_json: bool) 
         raise SystemExit(1)
 
 
-def _run(store: Store, quiet: bool) -> Report:
+def _run(store: Store, held: Checkpoint | None, jobs: int, quiet: bool) -> Report:
     total = store.rows("SELECT COUNT(*) AS n FROM entries")[0]["n"]
-    columns = (
-        TextColumn("verifying"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.speed} entries/s"),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=quiet, transient=True) as bar:
-        task = bar.add_task("verify", total=total)
-        return verify(store, lambda count: bar.advance(task, count))
+    with counting("verifying", "entries", total, quiet) as advance:
+        return audit_all(store, held, jobs, advance)
 
 
 def with_tree(strada: Strada, report: Report, held: Checkpoint | None = None) -> Report:
@@ -103,7 +99,7 @@ def show_report(report: Report) -> None:
         click.echo(f"{found.stream} {found.seq}: expected {found.expected}")
 
 
-for command in COMMANDS:
+for command in (*COMMANDS, export_book):
     audit.add_command(command)
 
 

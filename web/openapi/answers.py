@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from web.openapi import refusals
-from web.openapi.shapes import REQUEST_ID, Schema
+from web.openapi.shapes import REQUEST_ID, STRING, Schema
 from web.problem_texts import CATALOGUE
 from web.problems import MEDIA_TYPE
 
@@ -34,6 +34,7 @@ def _header(text: str, schema: Schema) -> dict[str, Any]:
 
 HEADERS: Mapping[str, dict[str, Any]] = {
     "Request-Id": _header("Names this answer in our logs.", REQUEST_ID),
+    "Content-Disposition": _header("The name to save it under.", STRING),
     "ETag": _header(
         "The transaction's version, for `If-Match`.", {"type": "string", "pattern": '^"[0-9]+"$'}
     ),

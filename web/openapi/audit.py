@@ -70,6 +70,11 @@ def _size(name: str, text: str, *, required: bool = False) -> Any:
     return place | {"description": text, "schema": schema}
 
 
+def _instant(name: str, text: str) -> Any:
+    place = {"name": name, "in": "query", "required": False}
+    return place | {"description": text, "schema": shapes.INSTANT}
+
+
 PARAMETERS: Mapping[str, Any] = {
     "seq": {
         "name": "seq",
@@ -80,6 +85,8 @@ PARAMETERS: Mapping[str, Any] = {
     },
     "treeSize": _size("size", "The proof is about the tree of this size; by default the newest."),
     "fromSize": _size("from", "The smaller tree.", required=True),
+    "exportFrom": _instant("from", "Payments created then or later."),
+    "exportTo": _instant("to", "Payments created before."),
     "toSize": _size("to", "The larger tree; by default the newest."),
 }
 OPERATIONS = (
@@ -120,5 +127,24 @@ OPERATIONS = (
         _REFUSED,
         (KEY,),
         ("fromSize", "toSize"),
+    ),
+    Operation(
+        "exportBook",
+        "get",
+        "/v1/audit/export",
+        _TAG,
+        "Export the merchant's payments",
+        {
+            200: Answer(
+                "A zip with log, charts, checkpoint, proofs, a page, and a verifier that needs "
+                "nothing but Python.",
+                {"application/zip": {"type": "string", "format": "binary"}},
+                ("Content-Disposition",),
+            )
+        },
+        _REFUSED,
+        (KEY,),
+        ("exportFrom", "exportTo"),
+        text="Of the key's own merchant only. Each export is noted in the log.",
     ),
 )

@@ -1,0 +1,1 @@
+"""What travels with an exported book: a verifier that stands alone. It refuses to be imported."""

@@ -1,0 +1,106 @@
+"""The fast verifier says what the slow one says: on honest books, and on spoilt ones."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from pathlib import Path
+
+import pytest
+from house import House
+from states import BUILD
+from tamper import MUTATIONS, Book, history
+
+from engine.canonical import canonical
+from engine.entry import check
+from engine.patterns import BOOK, PAYMENT
+from engine.provider import Prepared
+from engine.sweep import sweep
+from engine.verify import verify
+
+
+@pytest.fixture(scope="module")
+def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Book:
+    """A book of every state and every kind of entry, to be tampered with again and again."""
+    folder = tmp_path_factory.mktemp("sweep")
+    house = House(folder / "honest.db")
+    history(house)
+    return Book(house, folder / "spoilt.db")
+
+
+@pytest.mark.parametrize("state", list(BUILD))
+def test_an_honest_payment_takes_the_fast_path(house: House, state: str) -> None:
+    BUILD[state](house)
+    report = sweep(house.store)
+    assert (report.slow, report) == (0, verify(house.store))
+
+
+def test_every_kind_of_entry_takes_the_fast_path(house: House) -> None:
+    history(house)
+    report = sweep(house.store)
+    assert (report.slow, report) == (0, verify(house.store))
+
+
+def test_rare_spellings_are_left_to_the_slow_path(house: House) -> None:
+    house.gateway.script["prepare"] = [Prepared(b"{}", 'T"1', {}, 9_007_199_254_740_991)]
+    house.ready()
+    report = sweep(house.store)
+    assert (report.slow, report) == (1, verify(house.store))
+
+
+@pytest.mark.parametrize("name", [mutation.__name__ for mutation in MUTATIONS])
+def test_fast_and_slow_find_the_same(spoilt: Book, name: str) -> None:
+    mutation = next(one for one in MUTATIONS if one.__name__ == name)
+    for seed in range(25):
+        with spoilt.tampered(mutation, random.Random(seed)) as done:
+            assert sweep(spoilt.store) == verify(spoilt.store), (name, seed, done)
+
+
+def test_two_processes_report_what_one_does(house: House, tmp_path: Path) -> None:
+    history(house)
+    book = Book(house, tmp_path / "spoilt.db")
+    for seed, mutation in enumerate(MUTATIONS[3:]):
+        mutation(book, random.Random(seed))
+    report = sweep(book.store, jobs=2)
+    assert report == verify(book.store)
+    assert len(report.findings) > 5
+    book.store.close()
+
+
+def test_what_a_pattern_takes_is_canonical_and_typed(spoilt: Book) -> None:
+    dice, taken = random.Random(11), 0
+    letters = b'"\\{}[],:0123456789abcdefz- \x00\x7f\xc3'
+    for kind, event, text in spoilt.texts():
+        pattern = (PAYMENT | BOOK)[kind, event]
+        honest = pattern.match(text)
+        assert honest, text
+        for _ in range(150):
+            raw = bytearray(text)
+            at = dice.randrange(len(raw))
+            raw[at : at + dice.randrange(3)] = bytes(dice.choices(letters, k=dice.randrange(3)))
+            found = pattern.match(bytes(raw))
+            if found and raw != text and compared(found) == compared(honest):
+                taken += 1
+                fields = json.loads(raw)
+                check(fields)
+                assert canonical(fields) == raw
+    assert taken > 500
+
+
+def compared(found: re.Match[bytes]) -> list[bytes]:
+    """What a pattern takes as it comes, for its reader to compare."""
+    return [found[1], *found.groups()[-5:]]
+
+
+def test_progress_counts_every_entry(house: House) -> None:
+    BUILD["completed"](house)
+    told: list[int] = []
+    report = sweep(house.store, progress=told.append)
+    assert sum(told) == report.entries
+
+
+def test_a_missing_book_sweeps_whole(tmp_path: Path) -> None:
+    house = House(tmp_path / "new.db")
+    assert sweep(house.store) == verify(house.store)
+    house.store.close()

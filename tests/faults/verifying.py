@@ -1,0 +1,58 @@
+"""Bugs for the drill: what the fast verifier, the bundle and its own verifier must not lose.
+
+Each is name, promise, file, the defence as it stands, what becomes of it, and the tests that see it.
+"""
+
+_SWEEP = "tests/engine/test_sweep.py"
+_FORM = f"{_SWEEP}::test_what_a_pattern_takes_is_canonical_and_typed"
+_SAME = f"{_SWEEP}::test_fast_and_slow_find_the_same"
+_RULES = "tests/engine/test_bundle_rules.py"
+_TAMPER = "tests/engine/test_tamper.py"
+_EXPORT = "tests/web/test_export.py"
+_ALONE = "engine/bundle/verify.py"
+_READING = "engine/reading.py"
+_SWIFT = "engine/swift.py"
+
+VERIFYING: tuple[tuple[str, str, str, str, str, str], ...] = (
+    ("fast: integers in two spellings", "P9", "engine/patterns.py", '"(?:0|[1-8][0-9]{0,15}|9[0-9]{0,14})"', '"[0-9]{1,16}"', _FORM),
+    ("fast: fields in any order of commas", "P9", "engine/patterns.py", "(?:,(?=\")|(?=\\}))", ",?", _FORM),
+    ("fast: any text in a name", "P9", "engine/patterns.py", '_VISIBLE = r"[!#-\\[\\]-~]"', '_VISIBLE = r"[^\\"]"', _FORM),
+    ("fast: no hash", "P9", _READING, "if digest != written or pattern is None", "if pattern is None", _SAME),
+    ("fast: no chain", "P9", _READING, "groups[-5] != head or ", "", _SAME),
+    ("fast: any stream", "P9", _READING, " or groups[-2] != stream", "", _SAME),
+    ("fast: seq column unread", "P9", _READING, "seq != number or ", "", _SAME),
+    ("fast: time may stand still", "P9", _READING, "not last < occurred_at == int", "not occurred_at == int", _SAME),
+    ("fast: no guard", "P8", _SWIFT, "step.guard(now, groups, at) and ", "", _SAME),
+    ("fast: any source", "P8", _SWIFT, "step is None or groups[-3] != now.status", "step is None", _SAME),
+    ("fast: refund total unread", "P1", _SWIFT, "if (int(refunded), int(tax_free), int(vat)) != told:", "if False:", _SAME),
+    ("fast: intent of approve unread", "P1", _SWIFT, "if int(amount) != whole or int(total) != whole:", "if False:", _SAME),
+    ("fast: row unread", "P7", _READING, " or swift.row_of(self.now) != rows[0][:_FACTS]", "", _SAME),
+    ("fast: personal values unread", "P9", _READING, "return all(self._opens(seq, fields, rows[0]) for _, seq, fields in kept)", "return True", _SAME),
+    ("fast: copies of values unread", "P9", _READING, "return seq != 1 or _repeated(row, values)", "return True", _SAME),
+    ("fast: rows without a log", "P9", "engine/sweep.py", "        for row in rows:\n            self.swept.rows", "        for row in []:\n            self.swept.rows", _SAME),
+    ("fast: values without a log", "P9", "engine/sweep.py", "for one in kept:", "for one in []:", _SAME),
+    ("processes forget the last range", "P9", "engine/sweep.py", "zip([None, *ends], [*ends, None], strict=True)", "zip([None, *ends], [*ends], strict=False)", f"{_SWEEP}::test_two_processes_report_what_one_does"),
+    ("a salt in two spellings", "P9", "engine/verify.py", "if _SALT.fullmatch(text) is None:", "if False:", "tests/engine/test_verify.py"),
+    ("a checkpoint unread", "P9", "engine/sweep.py", "*verify_tree(store, checkpoint)", "*verify_tree(store, None)", f"{_TAMPER}::test_a_rewrite_is_seen_by_a_checkpoint_alone"),
+    ("the tree unread", "P9", "engine/sweep.py", "*verify_tree(store, checkpoint)", "", f"{_TAMPER}::test_every_random_tampering_is_found_and_named"),
+    ("clean books alarm", "P9", "engine/verify_tree.py", "return any(left) or", "return not any(left) or", f"{_TAMPER}::test_no_clean_book_raises_an_alarm"),
+    ("alone: no hash", "P9", _ALONE, 'must(sha(b"strada/entry/1\\n", raw).hex() == digest', 'must(True', f"{_EXPORT}::test_a_changed_bundle_is_broken"),
+    ("alone: no root", "P9", _ALONE, "and self.heads[size] != self.tree.root()", "and False", f"{_TAMPER}::test_every_random_tampering_is_found_and_named"),
+    ("alone: no end", "P9", _ALONE, "if not self.part and self.tree.size != self.size:", "if False:", f"{_EXPORT}::test_a_changed_bundle_is_broken"),
+    ("alone: no signature", "P9", _ALONE, 'must(signed(key, text.encode() + b"\\n", raw[4:])', "must(True", f"{_EXPORT}::test_a_changed_bundle_is_broken"),
+    ("alone: unknown keys", "P9", _ALONE, 'must(valid, "the signature of a known key")', "pass", f"{_EXPORT}::test_a_changed_bundle_is_broken"),
+    ("alone: any chart", "P8", _ALONE, "if sha(jcs(chart)).hex() == path.stem:", "if True:", f"{_EXPORT}::test_a_changed_bundle_is_broken"),
+    ("alone: proofs unread", "P9", _ALONE, "must(root == self.heads.get(self.size)", "must(True", f"{_EXPORT}::test_a_part_with_a_strangers_proof_is_broken"),
+    ("alone: positions unread", "P9", _ALONE, "must(self.part or position == place", "must(True", f"{_EXPORT}::test_a_changed_bundle_is_broken"),
+    ("alone: two logs", "P9", _ALONE, "and len({origin for origin, _, _ in heads}) == 1", "", f"{_EXPORT}::test_a_checkpoint_of_another_log_is_none_of_this"),
+    ("alone: illegal steps", "P8", _ALONE, 'must(edge in chart, f"a transition of its chart; {edge} is none")\n    guard = chart[edge]', "guard = chart.get(edge)", _RULES),
+    ("alone: guards unread", "P8", _ALONE, "guard is None or (guard in GUARDS and", "True or (guard in GUARDS and", _RULES),
+    ("alone: chain unread", "P9", _ALONE, 'must(e["prev_hash"] == head', "must(True", _RULES),
+    ("alone: amounts unread", "P1", _ALONE, 'must(d["expected_total"] == f["refunded"] + d["amount"]', "must(True", _RULES),
+    ("alone: schemas unread", "P9", _ALONE, "must(needed <=", "must(True or needed <=", _RULES),
+    ("an export of all merchants", "P14", "engine/export.py", '{"merchant = ?": self.merchant, ', "{", f"{_EXPORT}::test_a_merchant_gets_nothing_of_another"),
+    ("a name ends the page's script", "P18", "web/bundle.py", 'data.replace("<", "\\\\u003c")', "data", f"{_EXPORT}::test_a_name_cannot_end_the_pages_script"),
+    ("a HEAD is noted", "P9", "web/audit.py", 'if request.method == "HEAD":', "if False:", f"{_EXPORT}::test_an_export_is_noted_and_a_head_is_not"),
+    ("an export is not the last line", "P9", "engine/export.py", "        audit.sequencer.drain()\n", "", f"{_EXPORT}::test_the_lines_are_the_log_in_tree_order"),
+    ("any scope exports", "P14", "web/audit.py", '    who.need("audit")\n    asked = query_of(request, {"from": schemas.instant', '    asked = query_of(request, {"from": schemas.instant', f"{_EXPORT}::test_export_wants_the_audit_scope"),
+)  # fmt: skip
