@@ -31,12 +31,16 @@ class Reports:
         if known is not None:
             return known
         truth = self._bindable(caller, row, reference, "make_ready")
+        charged = isinstance(truth, Charged)
+        op = self.payments.operations.new_id("prepare")
         answer = self.payments.decisions.settled(
-            caller, transaction, "make_ready", self._binding(caller, transaction, reference)
+            caller, transaction, "make_ready", self._binding(caller, row, reference, op, charged)
         )
-        if isinstance(truth, Charged):
+        if charged and not answer.replayed:
             self.payments.settlement.apply_evidence(transaction, None, truth, "report")
-            return self._now(transaction)
+            answer = self._now(transaction)
+            with self.payments.store.write():
+                self.payments.keys.fill(caller.route, caller.key_mac or "", op, answer)
         return answer
 
     def approve(self, caller: Caller, transaction: str, reference: str) -> Answer:
@@ -69,8 +73,11 @@ class Reports:
                 self.payments.settlement.apply_evidence(transaction, None, truth, "report")
         return self.payments.fire(caller, transaction, event, reason)
 
-    def _binding(self, caller: Caller, transaction: str, reference: str) -> Callable[[], Answer]:
-        payments = self.payments
+    def _binding(
+        self, caller: Caller, bound: Row, reference: str, op: str, charged: bool
+    ) -> Callable[[], Answer]:
+        """Binds the reference. Of a charged payment the key is not answered yet: more follows."""
+        payments, transaction = self.payments, bound["id"]
 
         def attempt() -> Answer:
             known, row = payments.decisions.begin(caller, transaction)
@@ -79,7 +86,7 @@ class Reports:
             window = payments.gateways.provider(row["provider"]).capabilities.window_s
             now = payments.clock.now_us()
             data = {
-                "op": payments.operations.new_id("prepare"),
+                "op": op,
                 "reference": reference,
                 "expires_at": now + payments.clock.micros(window),
             }
@@ -88,7 +95,8 @@ class Reports:
             with payments.store.write():
                 payments.ledger.advance(folded, [entry])
                 answer = self._now(transaction)
-                payments.keys.put(caller, now, txn=transaction, answer=answer)
+                known_now = None if charged else answer
+                payments.keys.put(caller, now, txn=transaction, operation=op, answer=known_now)
             return answer
 
         return attempt

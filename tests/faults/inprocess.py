@@ -204,10 +204,6 @@ class World:
             self.gateway.faults, self.gateway.down = script, down
         return {**json.loads(answer.data), "status_code": answer.status_code}
 
-    def fired(self) -> int:
-        """How many scripted faults have fired so far."""
-        return sum(fault["fired"] for fault in self.gateway.faults.shown())
-
     def pass_time(self, seconds: float) -> None:
         """Move both clocks, and let what was late land."""
         self.time.advance(seconds)

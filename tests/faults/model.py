@@ -30,6 +30,7 @@ class Known:
     txn: str
     flow: str
     amount: int
+    tax_free: int
     status: str = "created"
     seq: int = 0
     version: int = 0
@@ -208,7 +209,9 @@ class Watch:
         assert known.refunded in totals, f"refunded {known.refunded}, the gateway: {totals}"
         made = Counter(line["payload"] for line in refunds if line["payload"])
         assert set(made.values()) <= {1}, "a refund was made twice"
-        again = {key for (kind, key), times in known.keyed.items() if kind == "refund" and times > 1}
+        again = {
+            key for (kind, key), times in known.keyed.items() if kind == "refund" and times > 1
+        }
         assert not again, "P10: one key refunded twice"
 
     def truth(self, txn: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
