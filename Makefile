@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench drill fuzz lock clean
+.PHONY: help demo test check bench drill fuzz soak mutants lock clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -39,6 +39,12 @@ drill: $(READY) ## plant known bugs one at a time and see a test go red for each
 fuzz: $(READY) ## fuzz every operation for longer (FUZZ_EXAMPLES=500, FUZZ_SEED=7 to repeat a run)
 	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),100) FUZZ_SEED=$(or $(FUZZ_SEED),$(shell date +%s)) \
 	  $(PY) -m pytest -q -s tests/web/test_fuzz.py $(ARGS)
+
+soak: $(READY) ## run everything under load and random faults (MINUTES=10, SEED=7 to repeat a run)
+	$(PY) tests/faults/soak.py --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+mutants: $(READY) ## change what decides about money, and see a test fail (ARGS="fold --show")
+	$(PY) tests/faults/mutants.py $(ARGS)
 
 lock: $(READY) ## pin every dependency with its hashes (ARGS="--upgrade" for newer ones)
 	CUSTOM_COMPILE_COMMAND='make lock' $(PY) -m piptools compile --quiet --extra dev --generate-hashes \

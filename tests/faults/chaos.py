@@ -9,7 +9,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -21,7 +21,9 @@ from providers.kakaopay.simulator.faults import KINDS, VERBS
 
 WORKING = '"message": "working on '
 PAUSE_S = (0.5, 3.0)
+SCRIPT_EVERY_S = (0.3, 1.2)
 DOWN_S = (1.0, 5.0)
+CONTROL_S = 30.0
 LOCKED_S = (1.0, 7.0)
 """Up to beyond the engine's own wait for the lock, so that some writes are refused."""
 SKEW_S = (-20.0, 120.0)
@@ -49,15 +51,16 @@ class SoakTown(Town):
 
 
 class Chaos:
-    """One thread that makes trouble until it is told to stop."""
+    """Makes trouble until it is told to stop: one thread for what is heavy, one for the script."""
 
     def __init__(self, town: SoakTown, number: int) -> None:
-        self.town, self.dice = town, random.Random(f"{number}/chaos")
+        self.town, self.number = town, number
+        self.dice = random.Random(f"{number}/chaos")
         self.fired: Counter[str] = Counter()
         self.stop = threading.Event()
         self.failed: BaseException | None = None
-        self._scripted: Counter[str] = Counter()
-        self.kinds: dict[str, Callable[[], None]] = {
+        self._asking = threading.Lock()
+        self.heavy: dict[str, Callable[[], None]] = {
             "server killed (9)": lambda: self._restart("server", kill=True),
             "server stopped (TERM)": lambda: self._restart("server", kill=False),
             "worker killed (9)": lambda: self._restart("worker", kill=True),
@@ -67,29 +70,41 @@ class Chaos:
             "database locked for a while": self._locked,
             "gateway's clock moved": self._clock,
             "refund in the gateway's console": self._console_refund,
-            **{f"gateway: {kind}": self._script(kind) for kind in sorted(KINDS)},
         }
+        self.scripts = {f"gateway: {kind}": self._script(kind) for kind in sorted(KINDS)}
+
+    @property
+    def kinds(self) -> list[str]:
+        """Everything that may happen."""
+        return [*self.heavy, *self.scripts]
 
     def run(self) -> None:
-        """Make trouble. Whatever breaks here breaks the soak."""
+        """Make trouble with processes and storage, and script faults beside it."""
+        scripts = threading.Thread(target=self._round, args=(self.scripts, SCRIPT_EVERY_S))
+        scripts.start()
+        self._round(self.heavy, PAUSE_S)
+        scripts.join()
+        if self.failed is None:
+            self._guarded(self._count_scripted)
+
+    def _round(self, kinds: dict[str, Callable[[], None]], pause_s: tuple[float, float]) -> None:
+        """Every kind once, in an order of its own, before any comes again."""
+        deck: list[str] = []
+        dice = random.Random(f"{self.number}/{len(kinds)}")
+        while not self.stop.wait(dice.uniform(*pause_s)) and self.failed is None:
+            if not deck:
+                deck = [*kinds]
+                dice.shuffle(deck)
+            kind = deck.pop()
+            self._guarded(kinds[kind])
+            self.fired[kind] += kind in self.heavy
+
+    def _guarded(self, trouble: Callable[[], None]) -> None:
+        """Whatever breaks here breaks the soak."""
         try:
-            for kind in self._deck():
-                if self.stop.wait(self.dice.uniform(*PAUSE_S)):
-                    break
-                self.kinds[kind]()
-                if not kind.startswith("gateway: "):
-                    self.fired[kind] += 1
-            self._count_scripted()
+            trouble()
         except BaseException as broken:
             self.failed = broken
-
-    def _deck(self) -> Iterator[str]:
-        """Every kind once in each round; processes and storage three times."""
-        while True:
-            heavy = [kind for kind in self.kinds if not kind.startswith("gateway: ")]
-            deck = [*self.kinds, *heavy, *heavy]
-            self.dice.shuffle(deck)
-            yield from deck
 
     # ---- processes
 
@@ -107,9 +122,10 @@ class Chaos:
             self.town.start_worker()
 
     def _gateway_dies(self) -> None:
-        self._count_scripted()
-        self.town.gateway.kill()
-        self.town.gateway = self.town.start_gateway()
+        with self._asking:  # nobody else asks the gateway's test API while there is none
+            self._count()
+            self.town.gateway.kill()
+            self.town.gateway = self.town.start_gateway()
 
     # ---- the gateway
 
@@ -122,15 +138,21 @@ class Chaos:
         return script
 
     def _count_scripted(self) -> None:
+        with self._asking:
+            self._count()
+
+    def _count(self) -> None:
         """Take over how often the gateway's script fired, before it is forgotten."""
         url = f"{self.town.gateway_url}/_simulator/faults"
-        listed = requests.get(url, timeout=10).json()["faults"]
+        listed = requests.get(url, timeout=CONTROL_S).json()["faults"]
         for fault in listed:
             self.fired[f"gateway: {fault['kind']}"] += fault["fired"]
-        requests.delete(url, timeout=10)
+        requests.delete(url, timeout=CONTROL_S)
 
     def _control(self, path: str, body: dict[str, Any]) -> None:
-        answer = requests.post(f"{self.town.gateway_url}/_simulator/{path}", json=body, timeout=10)
+        url = f"{self.town.gateway_url}/_simulator/{path}"
+        with self._asking:
+            answer = requests.post(url, json=body, timeout=CONTROL_S)
         assert answer.status_code == 200, answer.text
 
     def _down(self) -> None:

@@ -60,7 +60,7 @@ class Customers:
                 with self._lock:
                     slot = next(self._slots)
                 due = begun + slot / self.per_s
-                if due >= ends:
+                if max(due, time.monotonic()) >= ends:
                     return
                 time.sleep(max(0.0, due - time.monotonic()))
                 with self._lock:
