@@ -37,6 +37,7 @@ class Bug:
 
 _PAYMENTS = "tests/engine/test_payments.py"
 _API = "tests/web/test_api.py"
+_MODEL = "tests/faults/test_model.py"
 BUGS = (
     Bug(
         "drop IMMEDIATE",
@@ -301,6 +302,38 @@ BUGS = (
         'max(self.clock.now_us(), folded.last_at + 1),\n                "chart"',
         'self.clock.now_us(),\n                "chart"',
         _PAYMENTS,
+    ),
+    Bug(
+        "refund one won more than is left",
+        "P1",
+        "engine/guards.py",
+        "0 < given.amount <= facts.captured - facts.refunded",
+        "0 < given.amount <= facts.captured - facts.refunded + 1",
+        _MODEL,
+    ),
+    Bug(
+        "offer what the chart does not",
+        "P8",
+        "engine/chart.py",
+        "return _ALLOWED[state]",
+        "return _ALLOWED[state] or ('refund',)",
+        _MODEL,
+    ),
+    Bug(
+        "do a repeated request again",
+        "P10",
+        "engine/idempotency.py",
+        "        if row is None:\n            return None\n        if not same",
+        '        if row is None or row["operation"]:\n            return None\n        if not same',
+        _MODEL,
+    ),
+    Bug(
+        "a report's answer is not its repeat's",
+        "P10",
+        "engine/reports.py",
+        "known_now = None if charged else answer",
+        "known_now = answer",
+        "tests/engine/test_reports.py",
     ),
 )
 
