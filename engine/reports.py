@@ -51,12 +51,13 @@ class Reports:
         if row["status"] == "created" or row["captured_amount"]:
             self._decide(caller, row, "approve")
         truth = self._bindable(caller, row, reference, "approve")
+        was_closed = row["closed_at"] is not None
         if isinstance(truth, Charged):
             self.payments.settlement.apply_evidence(transaction, None, truth, "report")
         row = self.payments.ledger.load(transaction)
         if row["status"] == "approving":  # charged, but not as we ordered it: under review
             return self.payments.decisions.answer("unknown", row)
-        if row["status"] == "approved":
+        if row["captured_amount"] and not was_closed:  # some may have gone back meanwhile
             return self._answered(caller, row)
         self._decide(caller, row, "approve")
         extra = {"reason": "not_charged", "transaction": render(self.payments.store, row)}
