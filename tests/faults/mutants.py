@@ -88,6 +88,7 @@ def main() -> int:
         explained = EXPLAINED.get(module, 0)
         counts = (len(found), len(found) - len(survivors), len(survivors), explained)
         table.add_row(module, *map(str, counts))
+        console.print(f"{module}: {counts[0]} mutants, {counts[2]} survived")
         gaps += code != 0 or not found or len(survivors) > explained
     console.print(table)
     return 1 if gaps else 0
