@@ -309,7 +309,11 @@ class Play:
         if known.txn not in self.tids:
             legs = {f"{leg}_url": f"http://127.0.0.1:1/{leg}" for leg in ("cancel", "fail")}
             body |= {"item_name": "x", "quantity": 1, "total_amount": known.amount}
-            body |= {"tax_free_amount": 0, "approval_url": "http://127.0.0.1:1/ok", **legs}
+            body |= {
+                "tax_free_amount": known.tax_free,
+                "approval_url": "http://127.0.0.1:1/ok",
+                **legs,
+            }
             self.tids[known.txn] = self.world.direct("ready", body)["tid"]
         else:
             body |= {"tid": self.tids[known.txn], "pg_token": self.token(known)}
