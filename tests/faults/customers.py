@@ -16,12 +16,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import requests
 from e2e.town import GATEWAY_KEY, Town
-from faults.balance import Acknowledged
+from faults.balance import HELD, UNKNOWN, Acknowledged
 
 PATIENCE_S = 8.0
 TRIES = 40
 """How often one step is sent again while the answer is "try again" or none; then it is given up."""
 AGAIN_S = 0.25
+AGAIN = frozenset({0, 429, 502, 503, 504})
+IN_FLIGHT = frozenset({"idempotency_in_flight", "operation_in_flight"})
 EVENT = {"ready": "make_ready"}
 LEGS = ("approval_url", "cancel_url", "fail_url")
 
@@ -139,10 +141,12 @@ class Visit:
             self._fire("approve", {"provider_ref": tid})
 
     def _afterwards(self) -> None:
-        """The merchant delivers, and takes some back."""
+        """The merchant delivers what was paid, and takes some back."""
+        if self._status() not in HELD | UNKNOWN:
+            return
         if self.dice.random() < 0.6:
             self._fire("complete", {})
-        for _ in range(self.dice.choice([0, 0, 1, 1, 2])):
+        for _ in range(self.dice.choice([0, 1, 1, 2, 3])):
             whole = self.dice.random() < 0.4
             body = {} if whole else {"amount": self.dice.randint(1, self.amount // 2)}
             self._fire("refund", body)
@@ -167,7 +171,7 @@ class Visit:
             self.shop.note(f"{status} {code}".strip())
             if answer is not None and status < 300:
                 return self._acknowledged(answer, event, headers["Idempotency-Key"])
-            if status not in (0, 502, 503, 504, 429) and code != "idempotency_in_flight":
+            if status not in AGAIN and code not in IN_FLIGHT:
                 return None
             if time.monotonic() > ends:
                 return None
@@ -191,6 +195,14 @@ class Visit:
             with suppress(requests.RequestException):
                 answer = self.http.get(url, allow_redirects=False, timeout=PATIENCE_S)
                 self.shop.note(f"return {answer.status_code}")
+
+    def _status(self) -> str:
+        headers = {"Authorization": f"Bearer {self.town.key}"}
+        with suppress(requests.RequestException, ValueError):
+            url = f"{self.town.url}/v1/transactions/{self.txn}"
+            found = self.http.get(url, headers=headers, timeout=PATIENCE_S).json()
+            return str(found.get("status", ""))
+        return ""
 
     # ---- the gateway, past Strada
 

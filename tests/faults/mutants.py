@@ -34,7 +34,7 @@ TESTS = {
     "entry": f"{_UNIT}entry.py {_UNIT}verify.py",
     "evidence": f"{_UNIT}payments.py {_UNIT}reports.py {_UNIT}review.py {_UNIT}chart.py",
     "fold": f"{_UNIT}chart.py {_UNIT}verify.py {_UNIT}payments.py",
-    "guards": f"{_UNIT}chart.py",
+    "guards": f"{_UNIT}guards.py {_UNIT}chart.py",
     "money": f"{_UNIT}money.py",
     "verify": f"{_UNIT}verify.py",
 }
