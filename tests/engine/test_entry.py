@@ -46,6 +46,8 @@ def test_bytes_are_those_of_an_independent_jcs(value: Any) -> None:
     ("value", "says"),
     [
         (1.5, "float has no canonical form here"),
+        ({"a": 1.5}, "float has no canonical form here"),
+        ([1.5], "float has no canonical form here"),
         (math.nan, "float has no canonical form here"),
         (2**53, "an integer beyond 2^53 - 1"),
         (-(2**53), "an integer beyond 2^53 - 1"),
@@ -57,7 +59,7 @@ def test_bytes_are_those_of_an_independent_jcs(value: Any) -> None:
 )
 def test_what_has_no_one_spelling_is_refused(value: Any, says: str) -> None:
     with pytest.raises(ValueError, match=says.replace("^", r"\^")) as caught:
-        canonical([value])
+        canonical(value)
     assert str(caught.value) == says
 
 
