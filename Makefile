@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench drill fuzz tamper lock clean
+.PHONY: help demo test check bench drill fuzz tamper soak mutants lock clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -45,6 +45,12 @@ tamper: $(READY) ## tamper with a book 5000 times and verify 1000 clean ones (TA
 	TAMPER=$(or $(TAMPER),5000) CLEAN=$(or $(CLEAN),1000) \
 	  TAMPER_SEED=$(or $(TAMPER_SEED),$(shell date +%s)) \
 	  $(PY) -m pytest -q -s -n 0 tests/engine/test_tamper.py $(ARGS)
+
+soak: $(READY) ## run everything under load and random faults (MINUTES=10, SEED=7 to repeat a run)
+	@cd tests && ../$(PY) -m faults.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+mutants: $(READY) ## change what decides about money, and see a test fail (ARGS="fold --show")
+	@cd tests && ../$(PY) -m faults.mutants $(ARGS)
 
 lock: $(READY) ## pin every dependency with its hashes (ARGS="--upgrade" for newer ones)
 	CUSTOM_COMPILE_COMMAND='make lock' $(PY) -m piptools compile --quiet --extra dev --generate-hashes \

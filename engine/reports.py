@@ -66,9 +66,9 @@ class Reports:
         asked = payments.settlement.asking(row)
         truth = self._bindable(caller, row, reference, "make_ready")
         window = payments.gateways.provider(row["provider"]).capabilities.window_s
-        now = payments.clock.now_us()
+        now, op = payments.clock.now_us(), payments.operations.new_id("prepare")
         data = {
-            "op": payments.operations.new_id("prepare"),
+            "op": op,
             "reference": reference,
             "expires_at": now + payments.clock.micros(window),
         }
@@ -77,10 +77,13 @@ class Reports:
         with payments.store.write():
             payments.ledger.advance(folded, [entry])
             answer = self._now(transaction)
-            payments.keys.put(caller, now, txn=transaction, answer=answer)
-        if isinstance(truth, Charged):
+            known_now = None if isinstance(truth, Charged) else answer
+            payments.keys.put(caller, now, txn=transaction, operation=op, answer=known_now)
+        if isinstance(truth, Charged):  # of a charged payment the key is answered once that is in
             payments.settlement.apply_evidence(transaction, None, truth, "report", asked)
-            return self._now(transaction)
+            answer = self._now(transaction)
+            with payments.store.write():
+                payments.keys.fill(caller.route, caller.key_mac or "", op, answer)
         return answer
 
     def _approve(self, caller: Caller, row: Row, reference: str) -> Answer:
@@ -89,12 +92,13 @@ class Reports:
             self._decide(caller, row, "approve")
         asked = self.payments.settlement.asking(row)
         truth = self._bindable(caller, row, reference, "approve")
+        was_closed = row["closed_at"] is not None
         if isinstance(truth, Charged):
             self.payments.settlement.apply_evidence(transaction, None, truth, "report", asked)
         row = self.payments.ledger.load(transaction)
         if row["status"] == "approving":  # charged, but not as we ordered it: under review
             return self.payments.decisions.answer("unknown", row)
-        if row["status"] == "approved":
+        if row["captured_amount"] and not was_closed:  # some may have gone back meanwhile
             return self._answered(caller, row)
         self._decide(caller, row, "approve")
         extra = {"reason": "not_charged", "transaction": render(self.payments.store, row)}

@@ -43,21 +43,49 @@ def test_pieces_add_up_to_the_order(order: Tax, data: st.DataObject) -> None:
         assert split_refund(remaining, remaining.amount, None, None) == remaining
 
 
+def test_parts_are_taken_away_and_added_again() -> None:
+    whole, part = Tax(100, 40, 5), Tax(30, 10, 2)
+    assert whole - part == Tax(70, 30, 3)
+    assert whole - part + part == whole
+
+
 @pytest.mark.parametrize(
-    ("amount", "tax_free", "vat", "code"),
+    ("remaining", "asked", "part"),
     [
-        (50, None, None, "tax_free_amount_required"),
-        (50, 41, None, "tax_free_exceeds_balance"),
-        (70, 0, None, "taxed_exceeds_balance"),
-        (50, 0, 9, "vat_exceeds_balance"),
-        (100, 39, None, "tax_free_must_empty"),
-        (100, 40, 4, "vat_must_empty"),
-        (58, 0, 0, "vat_exceeds_rest"),
+        (Tax(100, 40, 5), (50, 40, None), Tax(50, 40, 1)),  # all that is tax-free
+        (Tax(100, 40, 5), (60, 0, None), Tax(60, 0, 5)),  # all that is taxed
+        (Tax(100, 40, 5), (5, 0, 5), Tax(5, 0, 5)),  # nothing but VAT, and all of it
+        (Tax(100, 40, 5), (55, 0, 0), Tax(55, 0, 0)),  # what is left is nothing but VAT
+        (Tax(100, 40, 5), (100, 40, 5), Tax(100, 40, 5)),
+        (Tax(100, 0, 2), (50, None, None), Tax(50, 0, 2)),  # capped by what remains
+    ],
+)
+def test_parts_at_their_limits_are_taken(
+    remaining: Tax, asked: tuple[int, int | None, int | None], part: Tax
+) -> None:
+    assert split_refund(remaining, *asked) == part
+
+
+@pytest.mark.parametrize(
+    ("amount", "tax_free", "vat", "code", "field"),
+    [
+        (50, None, None, "tax_free_amount_required", "tax_free_amount"),
+        (50, 41, None, "tax_free_exceeds_balance", "tax_free_amount"),
+        (30, 31, None, "tax_free_exceeds_balance", "tax_free_amount"),
+        (70, 0, None, "taxed_exceeds_balance", "tax_free_amount"),
+        (61, 0, None, "taxed_exceeds_balance", "tax_free_amount"),
+        (50, 0, 9, "vat_exceeds_balance", "vat_amount"),
+        (50, 0, 6, "vat_exceeds_balance", "vat_amount"),
+        (43, 40, 4, "vat_exceeds_balance", "vat_amount"),
+        (100, 39, None, "tax_free_must_empty", "tax_free_amount"),
+        (100, 40, 4, "vat_must_empty", "vat_amount"),
+        (58, 0, 0, "vat_exceeds_rest", "vat_amount"),
+        (56, 0, 0, "vat_exceeds_rest", "vat_amount"),
     ],
 )
 def test_parts_that_cannot_be_are_refused(
-    amount: int, tax_free: int | None, vat: int | None, code: str
+    amount: int, tax_free: int | None, vat: int | None, code: str, field: str
 ) -> None:
     with pytest.raises(TaxRefusal) as caught:
         split_refund(Tax(100, 40, 5), amount, tax_free, vat)
-    assert caught.value.code == code
+    assert (str(caught.value), caught.value.code, caught.value.field) == (code, code, field)

@@ -6,6 +6,7 @@ import pytest
 from house import LOST, House
 
 from engine.errors import Conflict, GatewayTrouble, Invalid
+from engine.payments import decode
 from engine.provider import Account, Order, Urls
 from engine.reports import Reports
 
@@ -32,6 +33,27 @@ def test_a_reported_payment_is_bound_then_found_charged(house: House, reports: R
     assert house.status(txn) == "approved"
     assert house.gateway.calls.count("approve") == 0
     assert reports.approve(house.caller("key-0001"), txn, reference).replayed
+
+
+def test_a_late_first_report_repeats_its_answer(house: House, reports: Reports) -> None:
+    txn = house.create(flow="reported")
+    reference = _at_gateway(house, txn)
+    house.gateway.books[reference].captured = 12_000
+    first = reports.ready(house.caller("key-0001"), txn, reference)
+    assert decode(first)["status"] == "approved"
+    again = reports.ready(house.caller("key-0001"), txn, reference)
+    assert (again.replayed, again.body) == (True, first.body)
+
+
+def test_a_reported_charge_partly_refunded_is_approved(house: House, reports: Reports) -> None:
+    txn = house.create(flow="reported")
+    reference = _at_gateway(house, txn)
+    reports.ready(house.caller(), txn, reference)
+    charge = house.gateway.books[reference]
+    charge.captured, charge.refunded, charge.vat = 12_000, 1_000, 91
+    answer = reports.approve(house.caller("key-0001"), txn, reference)
+    assert (answer.code, decode(answer)["status"]) == ("ok", "partially_refunded")
+    assert reports.approve(house.caller("key-0001"), txn, reference).body == answer.body
 
 
 def test_a_report_of_nothing_charged_changes_nothing(house: House, reports: Reports) -> None:

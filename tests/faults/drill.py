@@ -46,6 +46,7 @@ _REAL = "tests/faults/test_real_storage.py"
 _POWER = "tests/faults/test_power_loss.py::test_power_loss_takes_nothing_that_was_acknowledged"
 _API = "tests/web/test_api.py"
 _RACES = "tests/faults/test_races.py::"
+_MODEL = "tests/faults/test_model.py"
 BUGS = (
     Bug(
         "drop IMMEDIATE",
@@ -488,6 +489,38 @@ BUGS = (
         f"{_STORAGE}::test_the_worker_waits_for_a_full_disk_without_spinning",
     ),
     *(Bug(*bug) for bug in CRASH_BUGS),
+    Bug(
+        "refund one won more than is left",
+        "P1",
+        "engine/guards.py",
+        "0 < given.amount <= facts.captured - facts.refunded",
+        "0 < given.amount <= facts.captured - facts.refunded + 1",
+        _MODEL,
+    ),
+    Bug(
+        "offer what the chart does not",
+        "P8",
+        "engine/chart.py",
+        "return _ALLOWED[state]",
+        "return _ALLOWED[state] or ('refund',)",
+        _MODEL,
+    ),
+    Bug(
+        "do a repeated request again",
+        "P10",
+        "engine/idempotency.py",
+        "        if row is None:\n            return None\n        if not same",
+        '        if row is None or row["operation"]:\n            return None\n        if not same',
+        _MODEL,
+    ),
+    Bug(
+        "a report's answer is not its repeat's",
+        "P10",
+        "engine/reports.py",
+        "known_now = None if isinstance(truth, Charged) else answer",
+        "known_now = answer",
+        "tests/engine/test_reports.py",
+    ),
 )
 BUGS += tuple(Bug(*one) for one in VERIFYING)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import secrets
 import threading
-import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -65,14 +64,14 @@ class Books:
         """The payment as queries see it: before its last movement while that is hidden."""
         with self.lock:
             earlier, moved_at = self._earlier.get(tid, (None, 0.0))
-            now = time.monotonic()
+            now = self.clock.monotonic()
             hidden = now < self._hidden_until.get(tid, 0) or now < moved_at + lag_s
             return earlier if earlier and hidden else self._payments.get(tid)
 
     def hide(self, tid: str, lag_s: float) -> None:
         """Let queries miss the last movement of this payment for `lag_s`."""
         with self.lock:
-            self._hidden_until[tid] = time.monotonic() + lag_s
+            self._hidden_until[tid] = self.clock.monotonic() + lag_s
 
     # What the merchant and the customer do before any money moves.
 
@@ -166,8 +165,8 @@ class Books:
         action = Action("A" + new_id(), kind, self.clock.now(), amount, payload)
         after = replace(payment, actions=(*payment.actions, action))
         self.ledger.append(_ledger_line(after, action))
-        if time.monotonic() >= self._hidden_until.get(payment.tid, 0):
-            self._earlier[payment.tid] = (payment, time.monotonic())
+        if self.clock.monotonic() >= self._hidden_until.get(payment.tid, 0):
+            self._earlier[payment.tid] = (payment, self.clock.monotonic())
         self._put(after)
         return after, action
 

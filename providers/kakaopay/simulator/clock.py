@@ -26,6 +26,10 @@ class Clock:
         """The gateway's present, in seconds since the epoch."""
         return time.time() + self.offset_s
 
+    def monotonic(self) -> float:
+        """Seconds that only grow; how long a lag lasts is counted in these."""
+        return time.monotonic()
+
     def scaled(self, seconds: float) -> float:
         """How long `seconds` of the protocol take here."""
         return seconds / self.scale

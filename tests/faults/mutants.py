@@ -1,0 +1,146 @@
+"""Mutation testing: change one thing at a time in what decides about money, and see a test fail.
+
+    make mutants                          every module of TESTS
+    make mutants ARGS="money fold"        some modules
+    make mutants ARGS="fold --show"       with the diff of each survivor
+
+It works in a copy, so that nothing mutated is ever left in the tree. mutmut changes the bodies of
+functions only; the guards, which are lambdas in a table, are written out as functions in the copy.
+Each module is held against a few fast tests of its own. Exit 1 when more mutants survived than
+`tests/README.md` explains.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = ("engine", "providers", "web", "tests")
+FILES = ("setup.cfg", "pyproject.toml", "README.md")
+_UNIT = "tests/engine/test_"
+TESTS = {
+    "canonical": f"{_UNIT}entry.py",
+    "chart": f"{_UNIT}chart.py {_UNIT}matrix.py",
+    "entry": f"{_UNIT}entry.py {_UNIT}verify.py",
+    "evidence": f"{_UNIT}payments.py {_UNIT}reports.py {_UNIT}review.py {_UNIT}chart.py",
+    "fold": f"{_UNIT}chart.py {_UNIT}verify.py {_UNIT}payments.py",
+    "guards": f"{_UNIT}guards.py {_UNIT}chart.py",
+    "money": f"{_UNIT}money.py",
+    "verify": f"{_UNIT}verify.py",
+}
+"""Module → the tests that must see its mutants."""
+EXPLAINED: dict[str, int] = {"canonical": 1}
+"""Module → how many survivors `tests/README.md` explains; every other is a gap."""
+CHILDREN = os.cpu_count() or 1
+LONGEST_S = 4 * 3600
+KILLED = frozenset({"killed", "timeout"})
+CONFIG = """
+[mutmut]
+source_paths = engine
+only_mutate = engine/{module}.py
+also_copy =
+    engine
+    providers
+    web
+    tests
+    README.md
+pytest_add_cli_args_test_selection =
+    {tests}
+pytest_add_cli_args =
+    -p
+    no:cacheprovider
+    -p
+    no:xdist
+    --hypothesis-profile=ci
+timeout_constant = 20.0
+"""
+"""mutmut's settings; the profile takes hypothesis's own deadlines away, and makes it repeatable."""
+
+
+def main() -> int:
+    """Run mutmut on a copy for each module and print a table."""
+    asked = argparse.ArgumentParser(description="Mutation testing of money, chart and log.")
+    asked.add_argument("modules", nargs="*", default=list(TESTS), metavar="module")
+    asked.add_argument("--show", action="store_true", help="print the diff of each survivor")
+    given = asked.parse_args()
+    console, gaps = Console(soft_wrap=True, highlight=False), 0
+    table = Table("module", "mutants", "killed", "survived", "explained")
+    for module in given.modules:
+        with tempfile.TemporaryDirectory(prefix="strada-mutants-") as folder:
+            copy = _copy(Path(folder), module)
+            code = _mutmut(copy, "run", "--max-children", str(CHILDREN)).returncode
+            found = _results(copy)
+            survivors = [name for name, said in found.items() if said not in KILLED]
+            for name in survivors:
+                console.print(f"{found[name]}: {name}")
+                if given.show:
+                    console.print(_mutmut(copy, "show", name, quiet=True).stdout)
+        explained = EXPLAINED.get(module, 0)
+        counts = (len(found), len(found) - len(survivors), len(survivors), explained)
+        table.add_row(module, *map(str, counts))
+        console.print(f"{module}: {counts[0]} mutants, {counts[2]} survived")
+        gaps += code != 0 or not found or len(survivors) > explained
+    console.print(table)
+    return 1 if gaps else 0
+
+
+def _copy(folder: Path, module: str) -> Path:
+    for part in PARTS:
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in FILES:
+        shutil.copy(ROOT / name, folder / name)
+    guards = folder / "engine/guards.py"
+    guards.write_text(written_out(guards.read_text("utf-8")), "utf-8")
+    config = CONFIG.format(module=module, tests=TESTS[module].replace(" ", "\n    "))
+    with (folder / "setup.cfg").open("a", encoding="utf-8") as settings:
+        settings.write(config)
+    return folder
+
+
+def written_out(source: str) -> str:
+    """The source with each lambda as a function of its own at the end of its imports."""
+    made, text = [], source
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Lambda):
+            body, whole = ast.unparse(node.body), ast.get_source_segment(source, node)
+            assert whole is not None
+            names = ", ".join(argument.arg for argument in node.args.args)
+            name = f"lambda_{len(made)}"
+            made.append(f"def {name}({names}):\n    return {body}\n\n\n")
+            text = text.replace(whole, name, 1)
+    first, table, rest = text.partition("GUARDS: Mapping")
+    return first + "".join(made) + table + rest
+
+
+def _mutmut(copy: Path, *arguments: str, quiet: bool = False) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    return subprocess.run(
+        [sys.executable, "-m", "mutmut", *arguments],
+        cwd=copy,
+        env=environment | {"PYTHONDONTWRITEBYTECODE": "1"},
+        stdout=subprocess.PIPE if quiet else None,
+        text=True,
+        timeout=LONGEST_S,
+        check=False,
+    )
+
+
+def _results(copy: Path) -> dict[str, str]:
+    """Mutant → what became of it."""
+    said = _mutmut(copy, "results", "--all", "true", quiet=True).stdout
+    pairs = [line.strip().rpartition(": ") for line in said.splitlines() if ": " in line]
+    return {name: status for name, _, status in pairs}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
