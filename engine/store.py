@@ -134,11 +134,13 @@ class Store:
         """Everything read in the block is of one moment; writers go on meanwhile."""
         with _storage_errors:
             connection = self._connection()
-            connection.execute("BEGIN DEFERRED")
+            ours = not connection.in_transaction  # else the transaction around is a moment already
+            if ours:
+                connection.execute("BEGIN DEFERRED")
             try:
                 yield
             finally:
-                if connection.in_transaction:
+                if ours and connection.in_transaction:
                     connection.execute("COMMIT")
 
     @contextmanager
