@@ -13,7 +13,6 @@ from typing import Any
 from flask import Blueprint, Response, current_app, g, request
 
 from engine import chart
-from engine.canonical import canonical
 from engine.errors import EngineError
 from engine.fire import Caller
 from engine.idempotency import Answer
@@ -239,7 +238,7 @@ def caller_of(who: Principal, body: Mapping[str, Any]) -> Caller:
     """The engine's view of this request."""
     key, expected = idempotency_key(request), if_match(request)
     route = f"{request.method} {request.path}"
-    fingerprint = hashlib.sha256(canonical([route, dict(body), expected])).digest()
+    asked = json.dumps([route, body, expected], sort_keys=True, separators=(",", ":"))
     language = g.language
     return Caller(
         actor=who.actor,
@@ -248,7 +247,7 @@ def caller_of(who: Principal, body: Mapping[str, Any]) -> Caller:
         key=key,
         key_mac=strada().vault.key_mac(who.merchant, key) if key else None,
         route=route,
-        fingerprint=fingerprint,
+        fingerprint=hashlib.sha256(asked.encode()).digest(),
         if_match=expected,
         render=lambda refusal: problem_text(refusal, g.request_id, request.path, language),
     )

@@ -105,6 +105,15 @@ def test_a_repeat_is_replayed_to_the_byte(site: Site) -> None:
     assert again.headers["Request-Id"] != first.headers["Request-Id"]
 
 
+def test_metadata_speaks_any_language(site: Site) -> None:
+    body = site.order() | {"metadata": {"장바구니": "초코파이"}}
+    first = site.call("POST", "/transactions", body, Idempotency_Key="create-0001")
+    assert first.status_code == 201
+    assert first.json["metadata"] == {"장바구니": "초코파이"}
+    again = site.call("POST", "/transactions", body, Idempotency_Key="create-0001")
+    assert again.data == first.data
+
+
 def test_a_replayed_refusal_keeps_its_body(site: Site) -> None:
     txn = site.create()["id"]
     first = site.fire(txn, "complete", Idempotency_Key="complete-1")
