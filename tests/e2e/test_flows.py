@@ -72,6 +72,8 @@ def test_nobody_pays_and_the_worker_expires_it(town: Town) -> None:
 
 
 def test_a_charge_that_hangs_is_unknown_then_approved_by_the_worker_alone(town: Town) -> None:
+    town.server.stop()
+    town.server = town.start_server("--no-worker")
     ready = town.ready()
     redirect = town.pay(ready)
     token = parse_qs(urlsplit(redirect).query)["pg_token"][0]
@@ -80,6 +82,7 @@ def test_a_charge_that_hangs_is_unknown_then_approved_by_the_worker_alone(town: 
     answer = town.call("POST", path, {"pg_token": token})
     assert answer.status_code == 202
     assert answer.json()["pending"]["kind"] == "approve"
+    town.start("worker")
     town.until(ready["id"], "approved")
     assert (town.fired(), town.charges(ready["id"])) == (1, [12_000])
 
