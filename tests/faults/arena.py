@@ -46,7 +46,7 @@ from web.app import create_app
 from web.links import links
 from web.server import listen
 from web.settings import Settings
-from web.wiring import Strada, default_accounts
+from web.wiring import Strada, default_accounts, guarded
 
 CROWD = 40
 """Threads of clients, and of the server."""
@@ -110,7 +110,17 @@ class Arena:
         returns, reports = Returns(payments), Reports(payments)
         worker = Worker(payments)
         return Strada(
-            settings, store, clock, ledger, vault, merchants, payments, returns, reports, worker
+            settings,
+            store,
+            clock,
+            ledger,
+            vault,
+            merchants,
+            payments,
+            returns,
+            reports,
+            worker,
+            guarded(settings, ledger),
         )
 
     def now_us(self) -> int:

@@ -27,7 +27,7 @@ from engine.verify import verify
 from providers.kakaopay import simulator
 from web import wiring
 from web.app import create_app
-from web.server import listen, start_worker
+from web.server import listen, start_roles
 from web.settings import Settings
 
 HOST = "127.0.0.1"
@@ -168,7 +168,7 @@ class World:
         server = listen(app, HOST, 0, THREADS)
         self.url = f"http://{HOST}:{server.effective_port}"
         stop = threading.Event()
-        janitor = start_worker(self.strada.worker, stop)
+        roles = start_roles(self.strada, stop)
 
         def loop() -> None:
             while not stop.is_set():
@@ -180,7 +180,8 @@ class World:
         def end() -> None:
             stop.set()
             web.join(LONGEST_CALL_S)
-            janitor.join(LONGEST_CALL_S)
+            for role in roles:
+                role.join(LONGEST_CALL_S)
             server.task_dispatcher.shutdown(timeout=LONGEST_CALL_S)
             wasyncore.close_all(server._map)
             self.strada.store.close()
