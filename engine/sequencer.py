@@ -100,10 +100,11 @@ class Sequencer:
         held = self._store.row("SELECT holder, until FROM leases WHERE name = 'sequencer'")
         if held is not None and held["holder"] != self._holder and held["until"] > now:
             return "busy", after
-        rows = self._store.rows(_QUEUE, (*after, BATCH))
-        if not rows:
-            return "end", after
-        batch = self._plan(rows)
+        with self._store.snapshot():  # heads and size of two moments would place an entry twice
+            rows = self._store.rows(_QUEUE, (*after, BATCH))
+            if not rows:
+                return "end", after
+            batch = self._plan(rows)
         full = len(rows) == BATCH
         if not self._commit(batch, after, full):
             return "busy", after

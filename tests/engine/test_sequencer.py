@@ -8,7 +8,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import peewee
 import pytest
@@ -19,7 +21,7 @@ from engine.clock import Clock
 from engine.errors import StorageTrouble
 from engine.proofs import Tree
 from engine.sequencer import BATCH, Sequencer
-from engine.store import Store
+from engine.store import Row, Store
 from engine.verify_tree import verify_tree
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,7 +102,7 @@ DRAIN = """
 import sys
 from engine.clock import Clock
 from engine.sequencer import Sequencer
-from engine.store import Store
+from engine.store import Row, Store
 Sequencer(Store("sqlite:///" + sys.argv[1]), Clock(scale=50)).drain(1000)
 """
 
@@ -170,6 +172,29 @@ def test_one_that_was_overtaken_decides_again(house: House) -> None:
     stale = late._plan([row | {"hash": "00" * 32} for row in rows])
     assert house.audit.sequencer.run_once() == count(house, "entries")
     assert late._commit(stale, ("", 0), False) is False
+    assert whole(house)
+
+
+class Interrupted(Store):
+    """A store whose reader of the queue is overtaken before it reads anything else."""
+
+    overtake: Callable[[], object] | None = None
+
+    def rows(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
+        found = super().rows(sql, params)
+        if "FROM outbox o" in sql and self.overtake is not None:
+            overtake, self.overtake = self.overtake, None
+            overtake()
+        return found
+
+
+def test_a_plan_is_made_of_one_moment(house: House) -> None:
+    fill(house, 5)
+    store = Interrupted(f"sqlite:///{house.store.path}")
+    store.overtake = house.audit.sequencer.run_once
+    Sequencer(store, house.ledger.clock).run_once()
+    store.close()
+    assert store.overtake is None
     assert whole(house)
 
 
