@@ -11,8 +11,9 @@ from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException
 
 from engine.errors import EngineError
-from web import cors
+from web import console, cors
 from web.api import api
+from web.bundle import ui
 from web.headers import api_headers, new_request_id, page_headers
 from web.health import health
 from web.history import history
@@ -37,10 +38,11 @@ def create_app(strada: Strada, *, worker_inside: bool = False) -> Flask:
     app.url_map.merge_slashes = False  # each address has one spelling, and no redirect names Host
     app.extensions["strada"] = strada
     app.extensions["rate_limit"] = RateLimit(strada.settings.rate, strada.clock.monotonic)
-    for blueprint in (api, history, pages, health, reference):
+    for blueprint in (api, history, pages, health, reference, console.console, ui):
         app.register_blueprint(blueprint)
     app.before_request(_begin)
     cors.install(app, strada)
+    console.install(app, strada)
     app.after_request(_finish)
     app.register_error_handler(Problem, _on_problem)
     app.register_error_handler(EngineError, _on_engine_error)
