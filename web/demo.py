@@ -191,7 +191,8 @@ def read(transaction: str) -> Response:
 @demo.get("/v1/transactions/<transaction>/transitions")
 def log(transaction: str) -> Response:
     """Its log."""
-    return _as_it_is(_watch(f"{_id(transaction)}/transitions"))
+    asked = request.query_string.decode("ascii", "replace")
+    return _as_it_is(_watch(f"{_id(transaction)}/transitions?{asked}"))
 
 
 @demo.post("/v1/transactions/<transaction>/<any(complete, refund, cancel):event>")

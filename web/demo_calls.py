@@ -34,9 +34,10 @@ class Calls:
         self._tids: dict[str, str] = {}
 
     def of(self, transaction: str) -> list[dict[str, Any]]:
-        """The calls of one transaction, oldest first."""
+        """The calls of one transaction, in the order in which they began."""
         with self._lock:
-            return [call for owner, call in self._kept if owner == transaction]
+            found = [call for owner, call in self._kept if owner == transaction]
+        return sorted(found, key=lambda call: int(call["at"]))
 
     def add(self, call: dict[str, Any], *texts: str) -> None:
         """Keep a call, when one of these texts names its transaction."""
@@ -93,9 +94,10 @@ def _keep(calls: Calls, caller: str, called: str, response: Response) -> None:
     asked = request.get_data(as_text=True)
     silent = response.is_streamed and not response.direct_passthrough
     said = "" if silent or (not response.is_json and not location) else response.get_data(True)
+    took_ms = round((time.monotonic() - g.get("begun_at", time.monotonic())) * 1000)
     call = {
-        "at": int(time.time() * 1000),
-        "took_ms": round((time.monotonic() - g.get("begun_at", time.monotonic())) * 1000),
+        "at": int(time.time() * 1000) - took_ms,
+        "took_ms": took_ms,
         "caller": caller,
         "called": called,
         "method": request.method,

@@ -11,8 +11,9 @@ from typing import Any
 
 from engine import chart
 
+Point = tuple[float, float]
 WIDTH, HEIGHT = 1000, 540
-BOX_W, BOX_H = 160, 48
+BOX_W, BOX_H = 164, 48
 PLACES: Mapping[str, tuple[int, int]] = {
     "created": (100, 90),
     "ready": (300, 90),
@@ -22,16 +23,22 @@ PLACES: Mapping[str, tuple[int, int]] = {
     "cancelled": (100, 280),
     "expired": (290, 280),
     "failed": (480, 280),
-    "refunding": (800, 280),
+    "refunding": (770, 280),
     "captured_unwanted": (290, 460),
-    "partially_refunded": (640, 460),
+    "partially_refunded": (600, 460),
     "refunded": (900, 460),
 }
 """Centres of the states' boxes."""
+VIA: Mapping[tuple[str, str], tuple[int, int]] = {
+    ("approved", "refunded"): (905, 175),
+    ("completed", "partially_refunded"): (925, 452),
+    ("partially_refunded", "completed"): (890, 420),
+}
+"""Where an arrow bends so as not to run through another box."""
 BOLD = (("created", "ready"), ("ready", "approving"), ("approving", "approved"))
 MAIN = frozenset((*BOLD, ("approved", "completed")))
 _STYLE = (
-    "text{font:16px system-ui,sans-serif;text-anchor:middle;fill:#1c1b19}"
+    "text{font:15px system-ui,sans-serif;text-anchor:middle;fill:#1c1b19}"
     ".s{fill:#fff;stroke:#1f5a4c;stroke-width:1.5}.c{fill:#eceae4;stroke:#8a877f}"
     ".w{fill:#fdf3c8}.e{fill:none;stroke:#8a877f;stroke-width:1.2;marker-end:url(#a)}"
     ".m{stroke:#1f5a4c;stroke-width:2.6}.l{font-size:12px;fill:#66635c}"
@@ -92,15 +99,23 @@ def _edge(source: str, target: str, events: list[str]) -> dict[str, Any]:
         foot = y + BOX_H // 2
         d = f"M{x - 25} {foot}C{x - 45} {foot + 48} {x + 45} {foot + 48} {x + 25} {foot}"
         return drawn | {"d": d}
-    (x1, y1), (x2, y2) = _rim(source, target), _rim(target, source)
-    bend = 26 if (target, source) in {(e.source, e.target) for e in chart.TRANSITIONS} else 0
-    length = math.hypot(x2 - x1, y2 - y1)
-    mx = (x1 + x2) / 2 - (y2 - y1) / length * bend
-    my = (y1 + y2) / 2 + (x2 - x1) / length * bend
+    via = VIA.get((source, target))
+    (x1, y1), (x2, y2) = _rim(source, via or PLACES[target]), _rim(target, via or PLACES[source])
+    mx, my = via or _bend(source, target, (x1, y1), (x2, y2))
     drawn["d"] = f"M{x1:.0f} {y1:.0f}Q{mx:.0f} {my:.0f} {x2:.0f} {y2:.0f}"
     if main:
         drawn["label"] = {"x": round((x1 + x2) / 2), "y": round(y1) - 34, "text": events[0]}
     return drawn
+
+
+def _bend(source: str, target: str, start: Point, end: Point) -> Point:
+    """The middle of an arrow, moved aside where another one comes the other way."""
+    bend = 26 if (target, source) in {(e.source, e.target) for e in chart.TRANSITIONS} else 0
+    (x1, y1), (x2, y2) = start, end
+    length = math.hypot(x2 - x1, y2 - y1)
+    mx = (x1 + x2) / 2 - (y2 - y1) / length * bend
+    my = (y1 + y2) / 2 + (x2 - x1) / length * bend
+    return mx, my
 
 
 def _path(edge: Mapping[str, Any]) -> str:
@@ -114,9 +129,9 @@ def _path(edge: Mapping[str, Any]) -> str:
     return f'{drawn}<text class="l" x="{label["x"]}" y="{label["y"]}">{label["text"]}</text>'
 
 
-def _rim(state: str, towards: str) -> tuple[float, float]:
-    """Where the line from a box's centre to another's leaves the box."""
-    (x, y), (tx, ty) = PLACES[state], PLACES[towards]
+def _rim(state: str, towards: Point) -> Point:
+    """Where the line from a box's centre to a point leaves the box."""
+    (x, y), (tx, ty) = PLACES[state], towards
     dx, dy = tx - x, ty - y
     scale = min(BOX_W / 2 / abs(dx) if dx else math.inf, BOX_H / 2 / abs(dy) if dy else math.inf)
     return x + dx * scale, y + dy * scale

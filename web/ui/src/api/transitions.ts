@@ -31,7 +31,7 @@ export function useTransitions(transaction: string) {
       queryFn: async () => {
         const known = queries.getQueryData<Entry[]>(queryKey) ?? [];
         const news = await entriesAfter(client, transaction, known.at(-1)?.seq ?? 0);
-        return news.length ? [...known, ...news] : known;
+        return news.length ? [...known, ...news] : known; // the same value draws nothing anew
       },
       refetchInterval: POLL_MS,
     }),

@@ -3,7 +3,7 @@ export const picture = {
   "width": 1000,
   "height": 540,
   "box": {
-    "width": 160,
+    "width": 164,
     "height": 48
   },
   "states": [
@@ -39,13 +39,13 @@ export const picture = {
     },
     {
       "id": "refunding",
-      "x": 800,
+      "x": 770,
       "y": 280,
       "kind": "waits"
     },
     {
       "id": "partially_refunded",
-      "x": 640,
+      "x": 600,
       "y": 460,
       "kind": "open"
     },
@@ -88,7 +88,7 @@ export const picture = {
         "make_ready"
       ],
       "main": true,
-      "d": "M180 90Q200 90 220 90",
+      "d": "M182 90Q200 90 218 90",
       "label": {
         "x": 200,
         "y": 56,
@@ -102,7 +102,7 @@ export const picture = {
         "approve"
       ],
       "main": true,
-      "d": "M380 90Q400 116 420 90",
+      "d": "M382 90Q400 116 418 90",
       "label": {
         "x": 400,
         "y": 56,
@@ -116,7 +116,7 @@ export const picture = {
         "approval_confirmed"
       ],
       "main": true,
-      "d": "M580 90Q600 90 620 90",
+      "d": "M582 90Q600 90 618 90",
       "label": {
         "x": 600,
         "y": 56,
@@ -139,7 +139,7 @@ export const picture = {
         "approval_not_taken"
       ],
       "main": false,
-      "d": "M420 90Q400 64 380 90"
+      "d": "M418 90Q400 64 382 90"
     },
     {
       "source": "approved",
@@ -148,7 +148,7 @@ export const picture = {
         "complete"
       ],
       "main": true,
-      "d": "M780 90Q800 90 820 90",
+      "d": "M782 90Q800 90 818 90",
       "label": {
         "x": 800,
         "y": 56,
@@ -162,7 +162,7 @@ export const picture = {
         "complete"
       ],
       "main": false,
-      "d": "M657 436Q791 290 883 114"
+      "d": "M682 449Q890 420 899 114"
     },
     {
       "source": "created",
@@ -225,7 +225,7 @@ export const picture = {
         "refund"
       ],
       "main": false,
-      "d": "M713 114Q727 197 787 256"
+      "d": "M709 114Q711 194 761 256"
     },
     {
       "source": "completed",
@@ -234,7 +234,7 @@ export const picture = {
         "refund"
       ],
       "main": false,
-      "d": "M887 114Q827 173 813 256"
+      "d": "M884 114Q814 170 786 256"
     },
     {
       "source": "partially_refunded",
@@ -243,7 +243,7 @@ export const picture = {
         "refund"
       ],
       "main": false,
-      "d": "M661 436Q739 387 779 304"
+      "d": "M623 436Q704 388 747 304"
     },
     {
       "source": "captured_unwanted",
@@ -252,7 +252,7 @@ export const picture = {
         "refund"
       ],
       "main": false,
-      "d": "M358 436Q554 395 732 304"
+      "d": "M354 436Q539 394 706 304"
     },
     {
       "source": "refunding",
@@ -262,7 +262,7 @@ export const picture = {
         "refund_rejected"
       ],
       "main": false,
-      "d": "M779 304Q701 353 661 436"
+      "d": "M747 304Q666 352 623 436"
     },
     {
       "source": "refunding",
@@ -271,7 +271,7 @@ export const picture = {
         "refund_settled"
       ],
       "main": false,
-      "d": "M813 304Q850 370 887 436"
+      "d": "M787 304Q835 370 883 436"
     },
     {
       "source": "refunding",
@@ -280,7 +280,7 @@ export const picture = {
         "refund_rejected"
       ],
       "main": false,
-      "d": "M787 256Q773 173 713 114"
+      "d": "M761 256Q759 176 709 114"
     },
     {
       "source": "refunding",
@@ -289,7 +289,7 @@ export const picture = {
         "refund_rejected"
       ],
       "main": false,
-      "d": "M813 256Q873 197 887 114"
+      "d": "M786 256Q856 200 884 114"
     },
     {
       "source": "refunding",
@@ -298,7 +298,7 @@ export const picture = {
         "refund_rejected"
       ],
       "main": false,
-      "d": "M732 304Q536 345 358 436"
+      "d": "M706 304Q521 346 354 436"
     },
     {
       "source": "cancelled",
@@ -334,7 +334,7 @@ export const picture = {
         "refund_found"
       ],
       "main": false,
-      "d": "M696 114Q670 275 644 436"
+      "d": "M694 114Q650 275 606 436"
     },
     {
       "source": "approved",
@@ -343,7 +343,7 @@ export const picture = {
         "refund_found"
       ],
       "main": false,
-      "d": "M713 114Q800 275 887 436"
+      "d": "M758 114Q905 175 900 436"
     },
     {
       "source": "completed",
@@ -352,7 +352,7 @@ export const picture = {
         "refund_found"
       ],
       "main": false,
-      "d": "M883 114Q749 260 657 436"
+      "d": "M902 114Q925 452 682 458"
     },
     {
       "source": "completed",
@@ -370,7 +370,7 @@ export const picture = {
         "refund_found"
       ],
       "main": false,
-      "d": "M615 484C595 532 685 532 665 484"
+      "d": "M575 484C555 532 645 532 625 484"
     },
     {
       "source": "partially_refunded",
@@ -379,7 +379,7 @@ export const picture = {
         "refund_found"
       ],
       "main": false,
-      "d": "M720 460Q770 460 820 460"
+      "d": "M682 460Q750 460 818 460"
     },
     {
       "source": "captured_unwanted",
@@ -388,7 +388,7 @@ export const picture = {
         "refund_found"
       ],
       "main": false,
-      "d": "M370 460Q465 460 560 460"
+      "d": "M372 460Q445 460 518 460"
     },
     {
       "source": "captured_unwanted",
@@ -397,7 +397,7 @@ export const picture = {
         "refund_found"
       ],
       "main": false,
-      "d": "M370 460Q595 460 820 460"
+      "d": "M372 460Q595 460 818 460"
     }
   ]
 } as const;

@@ -2,6 +2,7 @@ import { useDryRun } from "../api/dryRun.ts";
 import type { Transaction } from "../api/schema.ts";
 import { useLanguage, useTexts, within } from "../shared/language.tsx";
 import { STATUS } from "../payment/status.ts";
+import { REASONS } from "./reasons.ts";
 
 const texts = {
   leads: ["다음 상태:", "leads to"],
@@ -23,7 +24,8 @@ export function Action(props: Props) {
   const dry = useDryRun(payment, event).data;
   const isAllowed = payment.allowed_events.includes(event) && dry?.accepted !== false;
   const name = (status: keyof typeof STATUS) => within(STATUS[status].name, language);
-  const why = dry?.reason ? dry.reason : `${t.chart} ‘${name(payment.status)}’`;
+  const reason = REASONS[dry?.reason ?? ""];
+  const why = reason ? within(reason, language) : `${t.chart} ‘${name(payment.status)}’`;
   const says = isAllowed ? dry?.target && `${t.leads} ‘${name(dry.target)}’` : dry && why;
   const id = `why-${event}`;
   return (
