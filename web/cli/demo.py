@@ -123,7 +123,9 @@ def town(settings: Settings, place: Path, port: int, clock: Clock | None = None)
 
 def _stay(built: Town, port: int, no_browser: bool) -> None:
     url = f"http://{HOST}:{port}/demo"
-    if not bundle.is_built():
+    with built.app.app_context():
+        shown = bundle.is_built()
+    if not shown:
         click.echo("The web UI is not built, so there is no shop to see. Run: make ui", err=True)
     click.echo(f"Shop      {url}")
     click.echo(f"App       {url}/app (a phone that is come back to by its app scheme)")

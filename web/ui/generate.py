@@ -1,6 +1,6 @@
 """What the UI takes from the server, written into its source: API types and the chart's picture.
 
-`python web/ui/generate.py` writes `src/api/schema.ts` (from the OpenAPI document that is served,
+`python -m web.ui.generate` writes `src/api/schema.ts` (from the OpenAPI document that is served,
 cut down to the operations that the UI calls) and `src/chart/picture.ts` (from `web/drawing.py`).
 It refuses to be run at build time: the result is committed, and a test holds it to its sources.
 """
@@ -11,11 +11,13 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from web import drawing
 from web.openapi import document
+from web.ui import strada_build
 
 HERE = Path(__file__).parent
 SCHEMA = HERE / "src" / "api" / "schema.ts"
@@ -94,8 +96,8 @@ def _place(reference: str) -> tuple[str, str]:
     return kind, name
 
 
-def schema() -> str:
-    """The TypeScript of the API's types."""
+def schema(environment: Mapping[str, str] | None = None) -> str:
+    """The TypeScript of the API's types; Node is on the PATH of `environment`."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "openapi.json").write_text(json.dumps(used()), encoding="utf-8")
         done = subprocess.run(  # noqa: S603
@@ -107,6 +109,7 @@ def schema() -> str:
                 "--root-types-no-schema-prefix",
             ],
             cwd=HERE,
+            env=environment,
             capture_output=True,
             text=True,
             check=False,
@@ -128,7 +131,8 @@ def picture() -> str:
 
 def main() -> None:
     """Write both files."""
-    for path, text in ((SCHEMA, schema()), (PICTURE, picture())):
+    strada_build.install()
+    for path, text in ((SCHEMA, schema(strada_build.environment())), (PICTURE, picture())):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         sys.stdout.write(f"{path.relative_to(HERE)}\n")

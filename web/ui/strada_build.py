@@ -97,7 +97,7 @@ def sources() -> list[Path]:
     return sorted(
         path
         for top in HERE.iterdir()
-        if top.name not in _OUTPUT
+        if top.name not in _OUTPUT and not top.name.startswith(".build")
         for path in ([top] if top.is_file() else top.rglob("*"))
         if path.is_file() and path.suffix != ".py"
     )

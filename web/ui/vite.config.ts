@@ -8,6 +8,7 @@ export default defineConfig({
   plugins: [react()],
   build: { manifest: "manifest.json", assetsInlineLimit: 0, sourcemap: false, target: "es2022" },
   server: {
+    fs: { allow: ["../.."] }, // a test reads the log's format from engine/README.md
     proxy: Object.fromEntries(
       ["/v1", "/console/v1", "/console/session", "/demo/api", "/demo/v1", "/return"].map((path) => [
         path,

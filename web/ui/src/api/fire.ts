@@ -1,4 +1,5 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useQueryClient } from "@tanstack/react-query";
+import { usePress } from "../shared/usePress.ts";
 import { accepted, type Client, useSource } from "./client.ts";
 import type { DryRun, RefundRequest, Transaction } from "./schema.ts";
 
@@ -39,13 +40,13 @@ export async function approve(
   return accepted(await client.POST("/v1/transactions/{transaction}/approve", { params, body }));
 }
 
-/** A mutation after which the page reads the transaction anew, whatever came of it. */
+/** A button that fires an event; after it the page reads anew, whatever came of it. */
 export function useFire<T>(transaction: string, run: (client: Client, given: T) => Promise<Answer>) {
   const { name, client } = useSource();
   const queries = useQueryClient();
-  return useMutation({
-    mutationFn: (given: T) => run(client, given),
-    onSettled: () => queries.invalidateQueries({ queryKey: [name], refetchType: "active" }),
-    meta: { transaction },
+  return usePress({
+    key: ["fire", transaction],
+    run: (given: T) => run(client, given),
+    onSettled: () => queries.invalidateQueries({ queryKey: [name] }),
   });
 }

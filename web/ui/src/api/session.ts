@@ -1,4 +1,5 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { usePress } from "../shared/usePress.ts";
 import { ask } from "./client.ts";
 
 export type Session = { merchant: string; scopes: string[] };
@@ -14,16 +15,18 @@ export function useSession() {
 
 export function useSignIn() {
   const queries = useQueryClient();
-  return useMutation({
-    mutationFn: (key: string) => ask<Session>("POST", "/console/session", { key }),
+  return usePress({
+    key: ["sign in"],
+    run: (key: string) => ask<Session>("POST", "/console/session", { key }),
     onSuccess: (session) => queries.setQueryData(["session"], session),
   });
 }
 
 export function useSignOut() {
   const queries = useQueryClient();
-  return useMutation({
-    mutationFn: () => ask("DELETE", "/console/session"),
+  return usePress({
+    key: ["sign out"],
+    run: () => ask("DELETE", "/console/session"),
     onSuccess: () => {
       queries.clear();
       location.assign("/console");

@@ -1,10 +1,10 @@
-import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { ask } from "../api/client.ts";
 import { fire, useFire } from "../api/fire.ts";
 import type { Transaction } from "../api/schema.ts";
 import { useTexts } from "../shared/language.tsx";
 import { RefundDialog } from "../payment/RefundDialog.tsx";
+import { usePress } from "../shared/usePress.ts";
 import { Trouble } from "../shared/Trouble.tsx";
 
 const texts = {
@@ -20,24 +20,25 @@ export function BackOffice(props: { payment: Transaction }) {
   const t = useTexts(texts);
   const [isRefunding, setRefunding] = useState(false);
   const complete = useFire(id, (client) => fire(client, id, "complete"));
-  const enter = useMutation({
-    mutationFn: () => ask("POST", "/demo/api/console", {}),
+  const enter = usePress({
+    key: ["enter"],
+    run: () => ask("POST", "/demo/api/console", {}),
     onSuccess: () => location.assign(`/console/transactions/${id}`),
   });
   return (
     <section className="card" aria-labelledby="office">
       <h2 id="office">{t.title}</h2>
-      {complete.isError && <Trouble error={complete.error} />}
+      {complete.error && <Trouble error={complete.error} />}
       <div className="actions">
         {allowed_events.includes("complete") && !completed_at && (
-          <button type="button" aria-disabled={complete.isPending} onClick={() => !complete.isPending && complete.mutate(null)}>
+          <button type="button" aria-disabled={complete.isPending} onClick={() => complete.press(null)}>
             {t.complete}
           </button>
         )}
         {allowed_events.includes("refund") && refundable_amount > 0 && (
           <button type="button" className="quiet" onClick={() => setRefunding(true)}>{t.refund}</button>
         )}
-        <button type="button" className="quiet" onClick={() => enter.mutate()}>{t.console}</button>
+        <button type="button" className="quiet" onClick={() => enter.press(null)}>{t.console}</button>
       </div>
       {isRefunding && <RefundDialog payment={props.payment} onClose={() => setRefunding(false)} />}
     </section>

@@ -1,10 +1,11 @@
-import { useMutation, useQuery } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useLocation } from "wouter";
 import { ask } from "../api/client.ts";
 import { useLanguage, useTexts } from "../shared/language.tsx";
 import { money } from "../shared/money.ts";
 import { Trouble } from "../shared/Trouble.tsx";
+import { usePress } from "../shared/usePress.ts";
 import { Waiting } from "../shared/Waiting.tsx";
 import { Flows } from "./Flows.tsx";
 import type { Flow } from "./orders.ts";
@@ -55,12 +56,12 @@ export function Cart(props: { flow: Flow; onFlow?: (flow: Flow) => void }) {
         <li className="total"><span>{t.total}</span><span className="figure">{won(cart.data.total)}</span></li>
       </ul>
       {props.onFlow && <Flows flow={props.flow} onFlow={props.onFlow} />}
-      {pay.isError && <Trouble error={pay.error} />}
+      {pay.error && <Trouble error={pay.error} />}
       <button
         type="button"
         className="pay"
         aria-disabled={pay.isPending}
-        onClick={() => !pay.isPending && pay.mutate(isApart)}
+        onClick={() => pay.press(isApart)}
       >
         <span lang="ko">{pay.isPending ? t.paying : t.pay}</span>
         {language === "en" && !pay.isPending && <small>{t.english}</small>}
@@ -78,8 +79,9 @@ export function Cart(props: { flow: Flow; onFlow?: (flow: Flow) => void }) {
 /** Order, then go to the gateway's page: in this tab, or in one beside it. */
 function usePay(flow: Flow) {
   const [, navigate] = useLocation();
-  return useMutation({
-    mutationFn: async (isApart: boolean) => {
+  return usePress({
+    key: ["pay"],
+    run: async (isApart: boolean) => {
       const tab = isApart ? window.open("about:blank", "_blank") : null;
       try {
         const { transaction, payAt } = await begin(flow);

@@ -45,10 +45,10 @@ function Ready(props: { payment: Transaction }) {
   return (
     <>
       <Notice kind="wait">{t.ready}</Notice>
-      {cancel.isError && <Trouble error={cancel.error} />}
+      {cancel.error && <Trouble error={cancel.error} />}
       <div className="actions">
         {page && <a className="button" href={page}>{t.go}</a>}
-        <button type="button" className="quiet" aria-disabled={cancel.isPending} onClick={() => !cancel.isPending && cancel.mutate(null)}>
+        <button type="button" className="quiet" aria-disabled={cancel.isPending} onClick={() => cancel.press(null)}>
           {t.cancel}
         </button>
       </div>

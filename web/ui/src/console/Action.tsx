@@ -35,7 +35,7 @@ export function Action(props: Props) {
         className={isAllowed ? "" : "quiet"}
         aria-disabled={!isAllowed || isBusy}
         aria-describedby={id}
-        onClick={() => isAllowed && !isBusy && onAct()}
+        onClick={() => isAllowed && onAct()}
       >
         {label}
       </button>

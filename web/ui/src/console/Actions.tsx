@@ -24,7 +24,7 @@ export function Actions(props: { payment: Transaction }) {
   return (
     <section className="card" aria-labelledby="actions">
       <h2 id="actions">{t.title}</h2>
-      {act.isError && <Trouble error={act.error} />}
+      {act.error && <Trouble error={act.error} />}
       <ul className="events">
         {EVENTS.map((event) => (
           <Action
@@ -33,7 +33,7 @@ export function Actions(props: { payment: Transaction }) {
             event={event}
             label={t[event]}
             isBusy={act.isPending}
-            onAct={() => (event === "refund" ? setRefunding(true) : act.mutate(event))}
+            onAct={() => (event === "refund" ? setRefunding(true) : act.press(event))}
           />
         ))}
       </ul>

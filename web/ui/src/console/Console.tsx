@@ -45,7 +45,7 @@ function Inside(props: { session: Session }) {
       <Link href="/console" className={(on) => (on ? "on" : "")}>{t.transactions}</Link>
       <Link href="/console/unknown" className={(on) => (on ? "on" : "")}>{t.unknowns}</Link>
       <span className="who dim">{props.session.merchant}</span>
-      <button type="button" className="plain" onClick={() => leave.mutate()}>{t.out}</button>
+      <button type="button" className="plain" onClick={() => leave.press(null)}>{t.out}</button>
     </nav>
   );
   return (

@@ -23,7 +23,7 @@ export function SignIn() {
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const key = String(new FormData(event.currentTarget).get("key")).trim();
-    if (key && !enter.isPending) enter.mutate(key);
+    if (key) enter.press(key);
   };
   return (
     <section className="card narrow" aria-labelledby="signin">
@@ -35,7 +35,7 @@ export function SignIn() {
         </label>
         <p className="dim">{t.about}</p>
         {isWrong && <Notice kind="bad">{t.wrong}</Notice>}
-        {enter.isError && !isWrong && <Trouble error={enter.error} />}
+        {enter.error && !isWrong && <Trouble error={enter.error} />}
         <button type="submit" aria-disabled={enter.isPending}>{t.go}</button>
       </form>
     </section>

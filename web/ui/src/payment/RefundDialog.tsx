@@ -32,8 +32,7 @@ export function RefundDialog(props: { payment: Transaction; onClose: () => void 
     const reason = String(form.get("reason")).trim();
     const isRight = amount !== null && amount <= payment.refundable_amount;
     setWrong(!isRight);
-    if (!isRight || give.isPending) return;
-    give.mutate({ amount, ...(reason && { reason }) }, { onSuccess: onClose });
+    if (isRight) give.press({ amount, ...(reason && { reason }) }, { onSuccess: onClose });
   };
   return (
     <Dialog title={t.title} onClose={onClose}>
@@ -41,11 +40,12 @@ export function RefundDialog(props: { payment: Transaction; onClose: () => void 
         <p>{t.most} <strong>{money(payment.refundable_amount, payment.currency, language)}</strong></p>
         <label>{t.amount}
           <input name="amount" inputMode="numeric" autoComplete="off" required autoFocus
+            onFocus={(event) => event.currentTarget.select()}
             defaultValue={payment.refundable_amount} aria-invalid={isWrong} aria-describedby="refund-wrong" />
         </label>
         <p id="refund-wrong" className="wrong" role="alert">{isWrong && t.wrong}</p>
         <label>{t.reason}<input name="reason" maxLength={200} autoComplete="off" /></label>
-        {give.isError && <Trouble error={give.error} />}
+        {give.error && <Trouble error={give.error} />}
         <div className="actions">
           <button type="submit" aria-disabled={give.isPending}>{give.isPending ? t.going : t.go}</button>
           <button type="button" className="quiet" onClick={onClose}>{t.close}</button>
