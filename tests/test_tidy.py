@@ -30,7 +30,12 @@ LONGER_FILES: dict[str, int] = {}
 STDLIB_SQLITE: frozenset[str] = frozenset()
 """Files that may import sqlite3: none. Beside apsw on one file it loses writes in silence."""
 STARTED_BY_NAME = frozenset(
-    {"web.__main__", *(f"web.cli.{place.partition(':')[0]}" for place in COMMANDS.values())}
+    {
+        "web.__main__",
+        "web.ui.generate",
+        "web.ui.strada_build",
+        *(f"web.cli.{place.partition(':')[0]}" for place in COMMANDS.values()),
+    }
 )
 """Modules that Python, a tool or the command line starts by name; entry points: setup.cfg."""
 
@@ -397,7 +402,7 @@ def test_pages_load_nothing_from_elsewhere() -> None:
     found = [
         path.relative_to(ROOT).as_posix()
         for path in our_files()
-        if {"templates", "static"} & set(path.parts) and path.suffix in TEXT
+        if {"templates", "static", "ui"} & set(path.parts) and path.suffix in TEXT
         if LOADED_FROM_ELSEWHERE.search(path.read_text(encoding="utf-8"))
     ]
     assert found == []

@@ -51,9 +51,9 @@ export function Amounts(props: { payment: Transaction }) {
   return (
     <dl className="amounts">
       {rows.map(([name, value, kind], at) => (
-        <div key={at} className={kind}>
+        <div key={at} className={kind === "strong" ? kind : undefined}>
           <dt>{name}</dt>
-          <dd className="figure">{value}</dd>
+          <dd className={kind === "mono" ? "figure mono" : "figure"}>{value}</dd>
         </div>
       ))}
     </dl>
