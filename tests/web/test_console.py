@@ -78,8 +78,10 @@ def test_another_site_reads_nothing(site: Site) -> None:
 
 
 def test_the_api_itself_takes_no_cookie(site: Site) -> None:
-    enter(site)
-    assert site.client.get("/v1/transactions", headers=OWN).status_code == 401
+    cookie = {"Cookie": enter(site).headers["Set-Cookie"].partition(";")[0]}
+    plain = site.app.test_client(use_cookies=False)
+    assert plain.get("/v1/transactions", headers=OWN | cookie).status_code == 401
+    assert plain.get("/console/v1/transactions", headers=OWN | cookie).status_code == 200
     assert site.client.get("/console/v1/transactions", headers=OWN).status_code == 200
 
 
