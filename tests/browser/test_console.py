@@ -78,16 +78,15 @@ def test_the_unknown_queue_empties_by_itself(shopper: Shopper, demo: Stage) -> N
     assert demo.money(txn) == (12_000, 0)
 
 
-def test_another_sites_page_cannot_use_the_session(shopper: Shopper, demo: Stage) -> None:
+def test_another_sites_form_cannot_use_the_session(shopper: Shopper, demo: Stage) -> None:
     txn = shopper.pay()
     shopper.see("approved")
     shopper.sign_in()
-    elsewhere = demo.url.replace("127.0.0.1", "localhost")
-    shopper.page.goto(f"{elsewhere}/docs")
-    shopper.page.evaluate(
-        """url => fetch(url, {method: 'POST', credentials: 'include', mode: 'no-cors', body: '{}'})
-           .catch(() => null)""",
-        f"{demo.url}/console/v1/transactions/{txn}/complete",
-    )
-    shopper.troubles.clear()  # the page's own policy says no as well
+    evil = demo.url.replace("127.0.0.1", "localhost") + "/evil"
+    target = f"{demo.url}/console/v1/transactions/{txn}/complete"
+    form = f'<form method="post" action="{target}"><button>win</button></form>'
+    shopper.context.route(evil, lambda route: route.fulfill(body=form, content_type="text/html"))
+    shopper.page.goto(evil)
+    shopper.page.get_by_role("button").click()
+    expect(shopper.page.get_by_text("unauthenticated").first).to_be_visible()
     assert demo.strada.ledger.load(txn, "demo-shop")["status"] == "approved"

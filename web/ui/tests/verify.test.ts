@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import page from "../../../engine/README.md?raw";
 import type { Entry } from "../src/api/schema.ts";
 import { canonical } from "../src/log/canonical.ts";
-import { verify } from "../src/log/verify.ts";
+import { hashOf, verify } from "../src/log/verify.ts";
 
 // The worked example of the page that defines the log.
 const example = page.slice(page.indexOf("<!-- example:begin"), page.indexOf("<!-- example:end"));
@@ -30,6 +30,12 @@ test("a missing, a swapped and a relinked entry are found", async () => {
   expect(await verify([entries[1]!, entries[0]!])).toEqual({ kind: "broken", seq: 1 });
   const relinked = { ...entries[1]!, prev_hash: "0".repeat(64) };
   expect(await verify([entries[0]!, relinked])).toEqual({ kind: "broken", seq: 2 });
+});
+
+test("an honest hash on a foreign predecessor is found", async () => {
+  const { hash: _, ...second } = { ...entries[1]!, prev_hash: "1".repeat(64) };
+  const foreign = { ...second, hash: await hashOf(second) } as Entry;
+  expect(await verify([entries[0]!, foreign])).toEqual({ kind: "broken", seq: 2 });
 });
 
 test("a number that is not whole is refused", () => {

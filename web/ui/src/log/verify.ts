@@ -22,7 +22,8 @@ export async function verify(entries: readonly Entry[]): Promise<Verdict> {
   return { kind: "whole", entries: entries.length, head };
 }
 
-async function hashOf(entry: object): Promise<string> {
+/** The hash of an entry, which its bytes alone decide. */
+export async function hashOf(entry: object): Promise<string> {
   const bytes = new TextEncoder().encode(DOMAIN + canonical(entry));
   const digest = await crypto.subtle.digest("SHA-256", bytes);
   return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
