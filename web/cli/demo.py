@@ -149,6 +149,7 @@ def _once(built: Town) -> None:
     try:
         transaction = _walk(built)
     finally:
+        server.task_dispatcher.shutdown()  # first the threads: one may still wake the closed socket
         server.close()
     for line in lines(replay(built.strada.store, transaction)):
         click.echo(line)
