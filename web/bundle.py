@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from flask import Blueprint, Response, current_app, g, render_template
+from flask import Blueprint, Response, current_app, g, render_template, request
 from werkzeug.exceptions import NotFound
 
 DIST = Path(__file__).with_name("ui") / "dist"
@@ -37,9 +37,11 @@ def _dist() -> Path:
     return given
 
 
-@ui.get("/")
+@ui.get("/", strict_slashes=False)
 def welcome() -> Response:
     """What runs here, and where to go; the way to the UI when it was not built."""
+    if request.environ["PATH_INFO"] != "/":
+        raise NotFound  # an empty path, or `//`: other spellings, and a redirect would name Host
     text = render_template(
         "welcome.html",
         language=g.language,
