@@ -52,6 +52,7 @@ test("two presses are one refund, by one key", async () => {
   const keys = sent.map((request) => request.headers.get("Idempotency-Key"));
   expect(new Set(keys).size).toBe(1);
   expect(keys[0]).toMatch(/^refund-/);
+  expect(sent[0]!.headers.get("Accept-Language")).toBe("en");
 });
 
 test("a step that the chart lacks is disabled, with the reason", async () => {

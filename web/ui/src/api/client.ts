@@ -20,7 +20,10 @@ export function clientAt(base: string, token?: string) {
   return createClient<paths>({
     baseUrl: `${location.origin}${base}`,
     headers,
-    fetch: (request) => globalThis.fetch(request),
+    fetch: (request) => {
+      request.headers.set("Accept-Language", pageLanguage());
+      return globalThis.fetch(request);
+    },
   });
 }
 export type Client = ReturnType<typeof clientAt>;
@@ -43,13 +46,20 @@ export function accepted<T>(answer: { data?: T; error?: unknown; response: Respo
 export async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
   const answer = await fetch(path, {
     method,
-    headers: { "Strada-Console": "1", "Content-Type": "application/json" },
+    headers: {
+      "Strada-Console": "1",
+      "Content-Type": "application/json",
+      "Accept-Language": pageLanguage(),
+    },
     ...(body !== undefined && { body: JSON.stringify(body) }),
   });
   const said: unknown = answer.status === 204 ? null : await answer.json().catch(() => null);
   if (!answer.ok) throw refusalOf(said, answer.status);
   return said as T;
 }
+
+/** Refusals come in the language of the page, which may not be the browser's. */
+const pageLanguage = () => document.documentElement.lang || "en";
 
 function refusalOf(said: unknown, status: number): Refused {
   const found = (said ?? {}) as Partial<Refused>;
