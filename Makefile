@@ -4,21 +4,23 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/strada-ready
+UI := web/ui/dist/sources.sha256
+UI_SOURCES := $(shell find web/ui \( -name node_modules -o -name dist -o -name tests -o -name '.build*' \) -prune -o -type f -print)
 WORKERS ?= 2
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench drill fuzz tamper soak mutants lock clean
+.PHONY: help demo test check ui uitypes screenshots bench drill fuzz tamper soak mutants lock clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
 
-demo: $(READY) ## run a shop, a gateway and Strada in one process (ARGS="--once" for one payment)
+demo: $(UI) ## run a shop, a gateway and Strada in one process (ARGS="--once" for one payment)
 	$(VENV)/bin/strada demo $(ARGS)
 
-test: $(READY) ## run the tests (WORKERS=0 for one process, ARGS for pytest)
+test: $(UI) ## run the tests (WORKERS=0 for one process, ARGS for pytest)
 	$(PY) -m pytest -n $(WORKERS) $(ARGS)
 
 check: $(READY) ## hold the code to its rules: ruff, mypy, import-linter
@@ -26,6 +28,15 @@ check: $(READY) ## hold the code to its rules: ruff, mypy, import-linter
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
+
+ui: $(READY) ## build the web UI
+	$(PY) web/ui/strada_build.py
+
+uitypes: $(READY) ## write what the UI takes from the server: API types, the chart's picture
+	$(PY) -m web.ui.generate
+
+screenshots: $(UI) ## take the README's pictures, in Chromium
+	$(PY) tests/browser/screenshots.py
 
 bench: $(READY) ## measure: every tests/bench/bench_*.py in turn
 	@for bench in tests/bench/bench_*.py; do \
@@ -53,12 +64,12 @@ mutants: $(READY) ## change what decides about money, and see a test fail (ARGS=
 	@cd tests && ../$(PY) -m faults.mutants $(ARGS)
 
 lock: $(READY) ## pin every dependency with its hashes (ARGS="--upgrade" for newer ones)
-	CUSTOM_COMPILE_COMMAND='make lock' $(PY) -m piptools compile --quiet --extra dev --generate-hashes \
+	CUSTOM_COMPILE_COMMAND='make lock' $(PY) -m piptools compile --quiet --extra dev --extra ui --generate-hashes \
 	  --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links \
 	  --no-emit-trusted-host --no-emit-options $(ARGS) --output-file requirements.lock setup.cfg
 
 clean: ## remove .venv, caches and build output; databases stay
-	rm -rf $(VENV) build dist bench-out *.egg-info .coverage .mypy_cache .ruff_cache \
+	rm -rf $(VENV) web/ui/dist web/ui/node_modules build dist bench-out *.egg-info .coverage .mypy_cache .ruff_cache \
 	  .pytest_cache .hypothesis .import_linter_cache
 	find engine providers web tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -67,6 +78,11 @@ clean: ## remove .venv, caches and build output; databases stay
 ifneq ($(shell [ -x $(PY) ] && cat $(READY) 2>/dev/null),$(CURDIR))
 .PHONY: $(READY)
 endif
+
+# Without npm's registry everything but the web UI works, and the page says how to get that.
+$(UI): $(READY) $(UI_SOURCES)
+	@$(PY) web/ui/strada_build.py || echo "Strada goes on without its web UI."
+	@[ ! -e $(UI) ] || touch $(UI)
 
 # The lock is compiled and tested on 3.11, hence the order.
 $(READY): setup.cfg pyproject.toml requirements.lock

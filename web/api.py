@@ -19,7 +19,7 @@ from engine.idempotency import Answer
 from engine.ids import is_id
 from engine.orders import NewOrder
 from engine.resource import encode, for_client
-from web import faults, schemas
+from web import console, faults, schemas
 from web.auth import CLIENT_EVENTS, Principal, authenticate
 from web.edge import bearer, body_of, idempotency_key, if_match, query_of
 from web.problems import Problem
@@ -39,7 +39,10 @@ def strada() -> Strada:
 
 def principal() -> Principal:
     """The authenticated caller of this request; raises 401, or 429 when it calls too often."""
-    g.principal = who = authenticate(strada(), bearer(request))
+    by_session = console.is_inside(request)
+    g.principal = who = (
+        console.principal(request) if by_session else authenticate(strada(), bearer(request))
+    )
     wait_s = current_app.extensions["rate_limit"].take(who.transaction or who.actor)
     if wait_s is not None:
         raise Problem("rate_limited", retry_after=wait_s)

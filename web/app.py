@@ -12,8 +12,9 @@ from flask.sessions import NullSession, SessionInterface, SessionMixin
 from werkzeug.exceptions import HTTPException
 
 from engine.errors import EngineError
-from web import cors
+from web import console, cors
 from web.api import api
+from web.assets import ui
 from web.audit import audit
 from web.headers import api_headers, new_request_id, page_headers
 from web.health import health
@@ -45,10 +46,11 @@ def create_app(strada: Strada, *, worker_inside: bool = False) -> Flask:
         "api": tuple(api_headers(https=https).items()),
         "page": tuple(page_headers(https=https).items()),
     }
-    for blueprint in (api, history, audit, pages, health, reference):
+    for blueprint in (api, history, audit, pages, health, reference, console.console, ui):
         app.register_blueprint(blueprint)
     app.before_request(_begin)
     cors.install(app, strada)
+    console.install(app, strada)
     app.after_request(_finish)
     app.register_error_handler(Problem, _on_problem)
     app.register_error_handler(EngineError, _on_engine_error)

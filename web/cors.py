@@ -17,6 +17,7 @@ from collections.abc import Collection, Mapping
 from flask import Flask, Response, current_app, g, request
 
 from engine.errors import EngineError
+from web import console
 from web.return_urls import is_loopback_origin
 from web.wiring import Strada
 
@@ -74,7 +75,7 @@ def install(app: Flask, strada: Strada) -> None:
 
 
 def _ours() -> bool:
-    return request.path.startswith("/v1/")
+    return request.path.startswith("/v1/") and not console.is_inside(request)
 
 
 def _permit(response: Response, registered: RegisteredOrigins) -> Response:

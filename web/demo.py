@@ -1,54 +1,69 @@
-"""A small shop that pays through Strada: what `strada demo` serves. A merchant like any other.
+"""The server of a small shop that pays through Strada: what `strada demo` serves beside the UI.
 
-It talks to Strada over HTTP with its own secret key and refuses to reach into the engine.
+A merchant like any other: it talks to Strada over HTTP with its own secret key, which never leaves
+it, and refuses to reach into the engine. Its pages are the UI's; this answers them in JSON.
 """
 
 from __future__ import annotations
 
-import secrets
+import json
+import re
+import time
 from dataclasses import dataclass
 from typing import Any
 
 import requests
-from flask import Blueprint, Response, current_app, g, redirect, render_template, request
-from werkzeug.exceptions import NotFound
+from flask import Blueprint, Response, current_app, g, request
 
 from engine.money import vat_of
-from web.headers import page_headers
+from web import assets, console, strict_json
+from web.demo_calls import WATCHER, Calls
+from web.headers import is_same_origin
+from web.problems import Problem
+from web.responses import json_response
 
-demo = Blueprint("demo", __name__)
+demo = Blueprint("demo", __name__, url_prefix="/demo")
 TIMEOUT_S = 20
 CART = (
-    {"name": "초코파이", "english": "Choco pie", "quantity": 1, "price": 4_500},
-    {"name": "바나나우유", "english": "Banana milk", "quantity": 2, "price": 1_800},
-    {"name": "원두 200g", "english": "Coffee beans 200 g", "quantity": 1, "price": 3_900},
+    {"name": {"ko": "초코파이", "en": "Choco pie"}, "quantity": 1, "price": 4_500},
+    {"name": {"ko": "바나나우유", "en": "Banana milk"}, "quantity": 2, "price": 1_800},
+    {"name": {"ko": "원두 200g", "en": "Coffee beans 200 g"}, "quantity": 1, "price": 3_900},
 )
 TOTAL = sum(line["quantity"] * line["price"] for line in CART)  # type: ignore[operator]
+ITEM = "초코파이 외 2건"
+SCHEME = "strada-demo"
+_ORDER = re.compile(r"[a-z0-9]{8,32}")
+_TRANSACTION = re.compile(r"txn_[0-9a-z]{26}")
+PREPARE_TRIES = 20
+"""Two presses at once: the second waits for what the first one prepares, 0.2 s a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """The shop's own configuration: where Strada is, and its secret key there."""
+    """The shop's own configuration: where Strada is, its secret key there; and at the gateway."""
 
     base_url: str
     key: str
     gateway_url: str
+    gateway_key: str
+    cid: str
+    calls: Calls
 
-    def call(
-        self, method: str, path: str, body: dict[str, Any] | None = None, token: str | None = None
-    ) -> dict[str, Any]:
-        """Call Strada with the shop's key or another token; the answer, problems included."""
-        headers = {
-            "Authorization": f"Bearer {token or self.key}",
-            "Idempotency-Key": secrets.token_hex(16),
-            "Accept-Language": g.language,
-        }
-        url = f"{self.base_url}/v1{path}"
-        with requests.Session() as session:
-            session.trust_env = False
-            answer = session.request(method, url, json=body, headers=headers, timeout=TIMEOUT_S)
-        parsed: dict[str, Any] = answer.json()
-        return parsed
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> requests.Response:
+        """Call Strada with the shop's key."""
+        sent = {"Authorization": f"Bearer {self.key}", "Accept-Language": g.language} | headers
+        return _send(method, f"{self.base_url}/v1{path}", body, sent)
+
+    def at_gateway(self, verb: str, body: dict[str, Any]) -> requests.Response:
+        """Call the gateway itself, as a client of flow `reported` does."""
+        sent = {"Authorization": f"SECRET_KEY {self.gateway_key}", WATCHER: "reported"}
+        return _send("POST", f"{self.gateway_url}/online/v1/payment/{verb}", body, sent)
+
+
+def _send(method: str, url: str, body: Any, headers: dict[str, str]) -> requests.Response:
+    with requests.Session() as session:
+        session.trust_env = False
+        return session.request(method, url, json=body, headers=headers, timeout=TIMEOUT_S)
 
 
 def shop() -> Shop:
@@ -57,93 +72,179 @@ def shop() -> Shop:
     return found
 
 
-@demo.get("/")
-def front() -> Response:
-    """The way in."""
-    return to("/demo")
+@demo.before_request
+def _own_pages_only() -> None:
+    """What changes something is asked by a page of our own."""
+    own = (shop().base_url, request.host_url.rstrip("/"))
+    if request.method == "POST" and not is_same_origin(request.headers, *own):
+        raise Problem("insufficient_scope")
 
 
-@demo.get("/demo")
+@demo.get("")
+@demo.get("/<path:place>")
+def page(place: str = "") -> Response:
+    """The shop's pages, the phone's among them."""
+    return assets.page()
+
+
+@demo.get("/api/cart")
 def cart() -> Response:
-    """The cart."""
-    return page("shop.html", cart=CART, total=TOTAL, vat=vat_of(TOTAL, 0), pays=True)
+    """What is bought, and for how much."""
+    return json_response({"lines": CART, "total": TOTAL, "vat": vat_of(TOTAL, 0)})
 
 
-@demo.post("/demo/pay")
-def pay() -> Response:
-    """The button: register the order, prepare the payment, send the customer to the gateway."""
-    if not _same_origin():
-        raise NotFound
-    order = order_of("order") | {"return_url": f"{shop().base_url}/demo/receipt"}
-    made = shop().call("POST", "/transactions", order)
-    ready = shop().call("POST", f"/transactions/{made['id']}/ready") if "id" in made else made
-    if not ready.get("next_action"):
-        return page("trouble.html", problem=ready, status=502)
-    phone = "Mobi" in request.headers.get("User-Agent", "")
-    return to(ready["next_action"]["mobile_url" if phone else "pc_url"])
+# ---- ordering
 
 
-@demo.get("/demo/receipt")
-def receipt() -> Response:
-    """The receipt: what Strada says about the payment, never what the URL says."""
-    transaction = request.args.get("transaction_id", "")
-    found = shop().call("GET", f"/transactions/{_segment(transaction)}")
-    if found.get("object") != "transaction":
-        return page("trouble.html", problem=found, status=404)
-    log = shop().call("GET", f"/transactions/{transaction}/transitions")
-    return page("receipt.html", payment=found, log=log["data"])
+@demo.post("/api/orders")
+def order() -> Response:
+    """Register the cart's order; in flow `server` also prepare it. A repeat finds the same one."""
+    asked = _body()
+    number, flow = str(asked.get("order")), str(asked.get("flow"))
+    if not _ORDER.fullmatch(number) or flow not in ("server", "client", "app", "reported"):
+        raise Problem("not_found")
+    made = shop().call("POST", "/transactions", _order(number, flow), **_key(f"order-{number}"))
+    if not made.ok:
+        return _as_it_is(made)
+    resource = made.json()
+    secret = resource.pop("client_secret", None) if flow != "server" else None
+    now = _prepared(resource["id"]) if flow == "server" else _watch(resource["id"])
+    if not now.ok:
+        return _as_it_is(now)
+    return json_response({"transaction": _shown(now.json()), "client_secret": secret})
 
 
-@demo.post("/demo/receipt/<transaction>/<any(complete, refund, cancel):event>")
-def act(transaction: str, event: str) -> Response:
-    """The shop's back office on the receipt page: confirm delivery, give money back."""
-    if not _same_origin():
-        raise NotFound
-    body: dict[str, Any] = {}
-    amount = request.form.get("amount", "")
-    if event == "refund" and amount.isascii() and amount.isdigit():
-        body["amount"] = int(amount)
-    found = shop().call("POST", f"/transactions/{_segment(transaction)}/{event}", body)
-    if found.get("object") != "transaction":
-        return page("trouble.html", problem=found, status=409)
-    return to(f"/demo/receipt?transaction_id={found['id']}")
+def _prepared(transaction: str) -> requests.Response:
+    """The transaction with a page to pay on, unless it is beyond that."""
+    for _ in range(PREPARE_TRIES):
+        found = _watch(transaction)
+        if found.json().get("status") != "created":
+            return found
+        found = shop().call("POST", f"/transactions/{transaction}/ready", {})
+        if found.status_code != 409:
+            return found
+        time.sleep(0.2)
+    raise Problem("operation_in_flight")
 
 
-def _segment(text: str) -> str:
-    return text if text.replace("_", "").isalnum() and text.isascii() else "none"
-
-
-def _same_origin() -> bool:
-    """A form of our own pages, as far as the browser can tell us."""
-    site = request.headers.get("Sec-Fetch-Site")
-    return site in (None, "same-origin")
-
-
-def to(url: str) -> Response:
-    """Send the browser on with a GET."""
-    return current_app.make_response(redirect(url, 303))
-
-
-def order_of(prefix: str) -> dict[str, Any]:
-    """The cart as Strada takes it, without a flow."""
-    return {
+def _order(number: str, flow: str) -> dict[str, Any]:
+    base_url = shop().base_url
+    body = {
         "provider": "kakaopay",
-        "order_id": f"{prefix}-{secrets.token_hex(4)}",
+        "order_id": f"order-{number}",
         "customer_id": "user-7",
-        "item_name": f"{CART[0]['name']} 외 {len(CART) - 1}건",
+        "item_name": ITEM,
         "quantity": len(CART),
         "amount": TOTAL,
         "currency": "KRW",
+        "flow": "client" if flow == "app" else flow,
     }
+    match flow:
+        case "server":
+            body["return_url"] = f"{base_url}/demo/receipt"
+        case "client":
+            body |= _urls(f"{base_url}/demo/return/", f"?order={number}")
+        case "app":
+            body |= _urls(f"{SCHEME}://", f"?order={number}")
+    return body
 
 
-def page(template: str, status: int = 200, *, pays: bool = False, **values: Any) -> Response:
-    """A page of the demo. One that `pays` has a form that ends, by redirect, at the gateway."""
-    text = render_template(f"demo/{template}", language=g.language, **values)
-    answer = Response(text, status, content_type="text/html; charset=utf-8")
-    if pays:
-        policy = page_headers()["Content-Security-Policy"]
-        answer.headers["Content-Security-Policy"] = policy.replace(
-            "form-action 'self'", f"form-action 'self' {shop().gateway_url}"
-        )
-    return answer
+def _urls(before: str, after: str) -> dict[str, str]:
+    legs = {"approval_url": "paid", "cancel_url": "cancelled", "fail_url": "failed"}
+    return {name: f"{before}{leg}{after}" for name, leg in legs.items()}
+
+
+# ---- flow `reported`: the client at the gateway itself
+
+
+@demo.post("/api/gateway/<any(ready, approve):verb>")
+def gateway(verb: str) -> Response:
+    """What the client of flow `reported` asks the gateway. Strada hears of it by report only."""
+    asked = _body()
+    number, transaction = str(asked.get("order")), _id(str(asked.get("transaction")))
+    found = _watch(transaction)
+    if not found.ok or not _ORDER.fullmatch(number):
+        raise Problem("not_found")
+    resource = found.json()
+    body: dict[str, Any] = {"cid": shop().cid} | resource["gateway_params"]
+    if verb == "ready":
+        body |= {"item_name": resource["item_name"], "quantity": resource["quantity"]}
+        body |= {"total_amount": resource["amount"], "vat_amount": resource["vat_amount"]}
+        body |= {"tax_free_amount": resource["tax_free_amount"]}
+        body |= _urls(f"{shop().base_url}/demo/return/", f"?order={number}")
+    else:
+        body |= {"tid": asked.get("tid"), "pg_token": asked.get("pg_token")}
+    answer = shop().at_gateway(verb, body)
+    return Response(answer.content, answer.status_code, content_type="application/json")
+
+
+# ---- the receipt: what Strada says, never what a URL says
+
+
+@demo.get("/v1/transactions/<transaction>")
+def read(transaction: str) -> Response:
+    """The transaction, as Strada tells the shop."""
+    found = _watch(_id(transaction))
+    return _as_it_is(found) if not found.ok else json_response(_shown(found.json()))
+
+
+@demo.get("/v1/transactions/<transaction>/transitions")
+def log(transaction: str) -> Response:
+    """Its log."""
+    asked = request.query_string.decode("ascii", "replace")
+    return _as_it_is(_watch(f"{_id(transaction)}/transitions?{asked}"))
+
+
+@demo.post("/v1/transactions/<transaction>/<any(complete, refund, cancel):event>")
+def act(transaction: str, event: str) -> Response:
+    """The shop's back office: confirm delivery, give money back, give up."""
+    headers = _key(request.headers.get("Idempotency-Key", ""))
+    path = f"/transactions/{_id(transaction)}/{event}"
+    found = shop().call("POST", path, _body(), **headers)
+    return _as_it_is(found) if not found.ok else json_response(_shown(found.json()))
+
+
+@demo.get("/api/calls/<transaction>")
+def calls(transaction: str) -> Response:
+    """The HTTP calls behind a payment, secrets masked."""
+    return json_response({"object": "list", "data": shop().calls.of(_id(transaction))})
+
+
+@demo.post("/api/console")
+def enter_console() -> Response:
+    """Sign this browser in to the console as the shop."""
+    return console.sign_in(shop().key)
+
+
+def _watch(path: str) -> requests.Response:
+    """Read at Strada, without showing that in the list of calls."""
+    return shop().call("GET", f"/transactions/{path}", **{WATCHER: "watch"})
+
+
+def _body() -> dict[str, Any]:
+    try:
+        return strict_json.parse(request.get_data() or b"{}")
+    except strict_json.Malformed as malformed:
+        raise Problem("malformed_json", params={"reason": malformed.reason}) from None
+
+
+def _id(text: str) -> str:
+    if not _TRANSACTION.fullmatch(text):
+        raise Problem("not_found")
+    return text
+
+
+def _key(text: str) -> dict[str, str]:
+    return {"Idempotency-Key": text} if text else {}
+
+
+def _shown(resource: dict[str, Any]) -> dict[str, Any]:
+    """What the customer's browser sees of it."""
+    hidden = ("metadata", "customer_id", "gateway_params", "client_secret")
+    return {name: value for name, value in resource.items() if name not in hidden}
+
+
+def _as_it_is(answer: requests.Response) -> Response:
+    """Strada's answer, handed on."""
+    kind = answer.headers.get("Content-Type", "application/json")
+    return Response(json.dumps(answer.json()), answer.status_code, content_type=kind)

@@ -119,5 +119,15 @@ def is_prefetch(headers: _Headers) -> bool:
     )
 
 
+def is_same_origin(headers: _Headers, *origins: str) -> bool:
+    """Whether a page of our own asks, as far as its browser tells: by Sec-Fetch-Site, else Origin.
+
+    A caller that sends neither is no browser of this decade; what changes something refuses it.
+    """
+    found = {name.lower(): value for name, value in headers.items()}
+    site = found.get("sec-fetch-site")
+    return site == "same-origin" if site is not None else found.get("origin") in origins
+
+
 def _invalid(header: str) -> Problem:
     return Problem("invalid_header", header=header)

@@ -1,9 +1,8 @@
-"""`strada demo`: one payment by itself, and the phone app that is come back to by its scheme."""
+"""`strada demo`: one payment by itself, and the shop's server; pages: `browser/`."""
 
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -71,32 +70,52 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
     raise AssertionError("the demo did not start")
 
 
-@pytest.mark.parametrize(
-    ("action", "status"), [("approve", "approved"), ("cancel", "cancelled"), ("fail", "failed")]
-)
-def test_the_phone_app_is_come_back_to_by_its_scheme(demo: str, action: str, status: str) -> None:
+def _order(demo: str, flow: str, number: str = "abcd1234", **headers: str) -> requests.Response:
+    sent = {"Sec-Fetch-Site": "same-origin"} | headers
+    body = {"order": number, "flow": flow}
+    with requests.Session() as shopper:
+        shopper.trust_env = False
+        return shopper.post(f"{demo}/demo/api/orders", json=body, headers=sent, timeout=20)
+
+
+def test_an_apps_link_is_handed_to_the_app_unread(demo: str) -> None:
+    made = _order(demo, "app").json()
+    txn, secret = made["transaction"]["id"], made["client_secret"]
     with requests.Session() as browser:
         browser.trust_env = False
-        begun = browser.post(f"{demo}/demo/app/pay", allow_redirects=False, timeout=10)
-        page = begun.headers["Location"]
+        auth = {"Authorization": f"Bearer {secret}"}
+        ready = browser.post(f"{demo}/v1/transactions/{txn}/ready", headers=auth, timeout=20).json()
+        page = ready["next_action"]["mobile_url"]
+        body = {"url": page, "action": "approve"}
         gateway = page.split("/mockup")[0]
-        body = {"url": page, "action": action}
         back = browser.post(f"{gateway}/_simulator/pay", json=body, timeout=10).json()["redirect"]
         handed = browser.get(back, allow_redirects=False, timeout=10).headers["Location"]
-        assert "link=strada-demo%3A%2F%2F" in handed
-        receipt = browser.get(f"{demo}{handed}", timeout=10)
-    assert re.search(rf'class="badge[^>]*>{status}<', receipt.text)
+        assert handed.startswith("/demo/app/open?link=strada-demo%3A%2F%2Fpaid%3F")
+        assert "pg_token%3D" in handed
+        now = browser.get(f"{demo}/v1/transactions/{txn}", headers=auth, timeout=10).json()
+    assert now["status"] == "ready"
 
 
-def test_the_shop_shows_a_receipt(demo: str) -> None:
+def test_the_shop_takes_one_order_however_often_it_comes(demo: str) -> None:
+    first, again = (_order(demo, "server").json()["transaction"] for _ in range(2))
+    assert (first["id"], first["status"]) == (again["id"], "ready")
+    assert first["next_action"] == again["next_action"]
+    assert "customer_id" not in first
+
+
+def test_another_sites_page_orders_nothing(demo: str) -> None:
+    for site in ("cross-site", "same-site", "none"):
+        assert _order(demo, "server", **{"Sec-Fetch-Site": site}).status_code == 403
+    foreign = {"Sec-Fetch-Site": "cross-site", "Origin": demo}
+    assert _order(demo, "server", **foreign).status_code == 403
+
+
+def test_the_shops_calls_are_kept_without_secrets(demo: str) -> None:
+    made = _order(demo, "client").json()
+    txn, secret = made["transaction"]["id"], made["client_secret"]
     with requests.Session() as browser:
         browser.trust_env = False
-        browser.headers["Accept-Language"] = "ko"
-        page = browser.post(f"{demo}/demo/pay", allow_redirects=False, timeout=10)
-        gateway = page.headers["Location"].split("/mockup")[0]
-        body = {"url": page.headers["Location"], "action": "approve"}
-        back = browser.post(f"{gateway}/_simulator/pay", json=body, timeout=10).json()["redirect"]
-        receipt = browser.get(back, timeout=20)
-        assert "결제 완료" in receipt.text
-        elsewhere = {"Sec-Fetch-Site": "cross-site"}
-        assert browser.post(f"{demo}/demo/pay", headers=elsewhere, timeout=10).status_code == 404
+        calls = browser.get(f"{demo}/demo/api/calls/{txn}", timeout=10).text
+    assert '"authorization":"Bearer sk_test_***"' in calls
+    assert secret not in calls
+    assert "_secret_***" in calls

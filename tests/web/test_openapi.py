@@ -23,6 +23,8 @@ from web.problem_texts import CATALOGUE
 from web.rate_limit import Rate, RateLimit
 
 FILES = {"static", "reference.static"}
+PAGES = {"ui", "console"}
+"""The web UI and its session: not the API, and promised to nobody."""
 """Endpoints that serve files to our own pages, and no client."""
 OPEN = {"/components/schemas/OpenApi", "/components/schemas/Transaction/properties/metadata"}
 OPEN |= {"/components/schemas/CreateTransaction/properties/metadata"}
@@ -103,7 +105,7 @@ def routes(site: Site) -> set[tuple[str, str]]:
     """Method and path of every route; HEAD and OPTIONS are HTTP's own."""
     found = set()
     for rule in site.app.url_map.iter_rules():
-        if rule.endpoint in FILES:
+        if rule.endpoint in FILES or rule.endpoint.split(".")[0] in PAGES:
             continue
         path = re.sub(r"<(?:any\([^)]*\):)?(\w+)>", r"{\1}", rule.rule)
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:

@@ -19,13 +19,14 @@ from flask import Flask
 from engine.clock import Clock
 from engine.verify import replay, verify
 from providers.kakaopay import simulator
+from web import assets, wiring
 from web import demo as shop
-from web import wiring
 from web.app import create_app
 from web.cli.audit import show_report, with_tree
 from web.cli.shared import Context, Fail, failing
 from web.cli.timeline import lines
-from web.demo_phone import SCHEME, hand_over, phone
+from web.demo_calls import Calls, listen_to_gateway, listen_to_strada
+from web.demo_phone import hand_over
 from web.redaction import configure_logging
 from web.server import Unservable, listen, run, start_roles
 from web.settings import DEVELOPMENT_GATEWAY_KEY, Settings
@@ -75,9 +76,14 @@ def demo(obj: Context, port: int, once: bool, folder: Path | None, no_browser: b
 
 
 @contextmanager
-def town(settings: Settings, place: Path, port: int) -> Iterator[Town]:
+def town(settings: Settings, place: Path, port: int, clock: Clock | None = None) -> Iterator[Town]:
     """Build a demo in a folder; the gateway and the worker end with the block."""
-    gateway = simulator.serve(simulator.create_app(ledger=place / "kakaopay-ledger.jsonl"), HOST, 0)
+    calls = Calls()
+    pay = simulator.create_app(
+        ledger=place / "kakaopay-ledger.jsonl", time_scale=settings.time_scale
+    )
+    listen_to_gateway(pay, calls)
+    gateway = simulator.serve(pay, HOST, 0)
     gateway_url = f"http://{HOST}:{gateway.port}"
     threading.Thread(
         target=gateway.serve_forever, args=(0.05,), name="gateway", daemon=True
@@ -94,16 +100,18 @@ def town(settings: Settings, place: Path, port: int) -> Iterator[Town]:
             state_dir="",
             audit_signing_key="",
         ),
-        Clock(),
+        clock or Clock(scale=settings.time_scale),
     )
     wiring.prepare(strada)
     _, key = strada.merchants.create_key("demo-shop", ("payments", "audit"), False, "operator:demo")
     app = create_app(strada, worker_inside=True)
-    app.extensions["strada-demo"] = shop.Shop(base_url, key, gateway_url)
+    app.extensions["strada-demo"] = shop.Shop(
+        base_url, key, gateway_url, DEVELOPMENT_GATEWAY_KEY, strada.settings.kakaopay_cid, calls
+    )
     app.register_blueprint(shop.demo)
-    app.register_blueprint(phone)
     app.after_request(hand_over)
-    strada.merchants.change("demo-shop", (), (SCHEME,), "operator:demo")
+    listen_to_strada(app, calls)
+    strada.merchants.change("demo-shop", (), (shop.SCHEME,), "operator:demo")
     stop = threading.Event()
     roles = start_roles(strada, stop)
     try:
@@ -118,8 +126,13 @@ def town(settings: Settings, place: Path, port: int) -> Iterator[Town]:
 
 def _stay(built: Town, port: int, no_browser: bool) -> None:
     url = f"http://{HOST}:{port}/demo"
+    with built.app.app_context():
+        shown = assets.is_built()
+    if not shown:
+        click.echo("The web UI is not built, so there is no shop to see. Run: make ui", err=True)
     click.echo(f"Shop      {url}")
     click.echo(f"App       {url}/app (a phone that is come back to by its app scheme)")
+    click.echo(f"Console   http://{HOST}:{port}/console (sign in with the API key below)")
     click.echo(
         f"Gateway   {built.gateway_url} (simulated; every movement of money is in its ledger)"
     )
@@ -139,6 +152,7 @@ def _once(built: Town) -> None:
     try:
         transaction = _walk(built)
     finally:
+        server.task_dispatcher.shutdown()  # first the threads: one may still wake the closed socket
         server.close()
     for line in lines(replay(built.strada.store, transaction)):
         click.echo(line)

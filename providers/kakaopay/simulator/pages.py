@@ -26,6 +26,8 @@ POLICY = (
 """No form-action: browsers hold it against every redirect that follows, and a shop redirects on."""
 DEMO_FAULTS: dict[str, dict[str, object]] = {
     "hang_after": {"kind": "hang_after", "delay_s": 30},
+    "hang_before": {"kind": "hang_before", "delay_s": 30},
+    "decline": {"kind": "error", "code": -780, "method_result_code": "NOT_ENOUGH_BALANCE"},
     "wrong_amount": {"kind": "wrong_amount"},
     "late": {"kind": "late", "delay_s": 20},
 }
@@ -121,7 +123,8 @@ def act(gateway: Gateway, payment: Payment, action: str, method: str | None = No
 def qr_code(url: str) -> Markup:
     """The address as an inline SVG that a phone's camera reads."""
     code = segno.make_qr(url, error="m")
-    return Markup(code.svg_inline(scale=4, border=4, dark="#111", light="#fff"))  # noqa: S704
+    drawn = code.svg_inline(omitsize=True, border=4, dark="#111", light="#fff")
+    return Markup(drawn)  # noqa: S704
 
 
 def _found(page: str) -> tuple[Gateway, Payment]:

@@ -646,7 +646,8 @@ def test_the_pc_page_shows_the_phone_page_as_a_qr_code(gateway: Gateway) -> None
     ready = gateway.prepared()
     answer = gateway.http.get(ready["next_redirect_pc_url"])
     phone = ready["next_redirect_mobile_url"]
-    drawn = segno.make_qr(phone, error="m").svg_inline(scale=4, border=4, dark="#111", light="#fff")
+    code = segno.make_qr(phone, error="m")
+    drawn = code.svg_inline(omitsize=True, border=4, dark="#111", light="#fff")
     assert drawn in answer.text
     assert f'href="{phone}"' in answer.text
     assert "모의 결제" in answer.text

@@ -1,0 +1,92 @@
+"""The console in a real browser: signing in, finding a payment, and what can be done with it."""
+
+from __future__ import annotations
+
+import re
+
+from browser.shopper import Shopper
+from browser.stage import Stage
+from playwright.sync_api import expect
+
+
+def test_a_wrong_key_does_not_open_the_console(shopper: Shopper) -> None:
+    shopper.open("/console")
+    shopper.page.locator("input[name=key]").fill("sk_test_" + "0" * 52)
+    shopper.page.keyboard.press("Enter")
+    expect(shopper.page.get_by_text("No such key")).to_be_visible()
+
+
+def test_the_key_is_nowhere_in_the_browser(shopper: Shopper, demo: Stage) -> None:
+    shopper.sign_in()
+    kept = shopper.page.evaluate(
+        "JSON.stringify([localStorage, sessionStorage, document.cookie, document.body.innerHTML])"
+    )
+    assert demo.key not in kept
+    (cookie,) = shopper.context.cookies(f"{demo.url}/console")
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+    assert demo.key not in cookie["value"]
+    shopper.page.get_by_role("button", name="Sign out").click()
+    expect(shopper.page.locator("input[name=key]")).to_be_visible()
+
+
+def test_filters_live_in_the_address(shopper: Shopper, demo: Stage) -> None:
+    txn = shopper.pay()
+    shopper.see("approved")
+    order = demo.strada.ledger.load(txn, "demo-shop")["order_id"]
+    shopper.sign_in()
+    shopper.page.get_by_label("State").select_option("approved")
+    shopper.page.get_by_label("Order id").fill(order)
+    expect(shopper.page.locator("tbody tr")).to_have_count(1)
+    shopper.page.reload()
+    assert f"order_id={order}" in shopper.page.url
+    expect(shopper.page.get_by_label("State")).to_have_value("approved")
+    shopper.page.get_by_role("link", name=order).click()
+    shopper.see("approved")
+    expect(shopper.page.locator("[data-verdict=whole]")).to_be_visible()
+
+
+def test_what_cannot_be_done_says_why(shopper: Shopper, demo: Stage) -> None:
+    txn = shopper.pay()
+    shopper.see("approved")
+    shopper.page.get_by_role("button", name="See it in the console").click()
+    shopper.page.wait_for_url(f"**/console/transactions/{txn}")
+    cancel = shopper.page.get_by_role("button", name="Cancel")
+    expect(cancel).to_have_attribute("aria-disabled", "true")
+    expect(cancel).to_have_accessible_description(re.compile("no such step from .Paid."))
+    cancel.click(force=True)
+    shopper.see("approved")
+    shopper.page.get_by_role("button", name="Refund…").click()
+    shopper.page.get_by_role("dialog").get_by_label("Reason").fill("하나가 부서졌어요")
+    shopper.page.get_by_role("dialog").get_by_role("button", name="Refund").click()
+    shopper.see("refunded")
+    assert demo.money(txn) == (12_000, 12_000)
+    expect(shopper.page.get_by_role("button", name="Refund…")).to_have_attribute(
+        "aria-disabled", "true"
+    )
+
+
+def test_the_unknown_queue_empties_by_itself(shopper: Shopper, demo: Stage) -> None:
+    txn = shopper.pay(fault="hang_after")
+    shopper.see("approving")
+    order = demo.strada.ledger.load(txn, "demo-shop")["order_id"]
+    shopper.sign_in()
+    shopper.page.get_by_role("link", name="Unknown").click()
+    row = shopper.page.get_by_role("link", name=order)
+    expect(row).to_be_visible()
+    demo.advance(6)
+    expect(row).to_have_count(0, timeout=20_000)
+    assert demo.money(txn) == (12_000, 0)
+
+
+def test_another_sites_form_cannot_use_the_session(shopper: Shopper, demo: Stage) -> None:
+    txn = shopper.pay()
+    shopper.see("approved")
+    shopper.sign_in()
+    evil = demo.url.replace("127.0.0.1", "localhost") + "/evil"
+    target = f"{demo.url}/console/v1/transactions/{txn}/complete"
+    form = f'<form method="post" action="{target}"><button>win</button></form>'
+    shopper.context.route(evil, lambda route: route.fulfill(body=form, content_type="text/html"))
+    shopper.page.goto(evil)
+    shopper.page.get_by_role("button").click()
+    expect(shopper.page.get_by_text("unauthenticated").first).to_be_visible()
+    assert demo.strada.ledger.load(txn, "demo-shop")["status"] == "approved"
