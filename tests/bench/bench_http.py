@@ -12,7 +12,6 @@ import json
 import statistics
 import sys
 import tempfile
-import time
 from argparse import Namespace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -24,6 +23,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parents[1]), str(HERE.parents[2])]
 
 import load
 from e2e.town import Town
+from process import resident_mb, restart
 from raw import Raw
 from results import Table, options, report
 
@@ -147,31 +147,16 @@ def main() -> None:
 
 def _report(bench: Bench, asked: Namespace) -> None:
     process = Table("The process", ("",), ("measured",))
-    process.put(("ready after, s",), (_restart(bench.town),))
-    process.put(("memory when idle, MB",), (_resident_mb(bench.town),))
+    process.put(("ready after, s",), (restart(bench.town),))
+    process.put(("memory when idle, MB",), (resident_mb(bench.town),))
     process.put(("raw commits a second",), (bench.raw.commits_per_s(4 * bench.commits),))
     events = Table(
         "Events over HTTP", ("event", "callers"), ("per s", "x raw commits", "p50 ms", "p99 ms")
     )
     for callers in CALLERS:
         measure(bench, events, callers)
-    process.put(("memory after load, MB",), (_resident_mb(bench.town),))
+    process.put(("memory after load, MB",), (resident_mb(bench.town),))
     report("http", [events, process], asked)
-
-
-def _restart(town: Town) -> float:
-    town.server.stop()
-    begun = time.monotonic()
-    town.server = town.start_server()
-    return time.monotonic() - begun
-
-
-def _resident_mb(town: Town) -> float:
-    status = Path(f"/proc/{town.server.popen.pid}/status")
-    if not status.exists():
-        return float("nan")
-    line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024
 
 
 if __name__ == "__main__":
