@@ -1,8 +1,8 @@
 """What a large book costs: p50 and p99 of each call at 10³, 10⁵ and 10⁶ transactions.
 
 One `strada serve` process over one file that grows: between the sizes honest payments are inserted
-in bulk, put in the tree and verified. One caller; `list, top` and `list, deep` are pages of the same
-honest payments, at the newest of them and nine tenths down.
+in bulk, put in the tree and verified. One caller; `list, top` and `list, deep` are pages of the
+same honest payments, at the newest of them and nine tenths down.
 """
 
 from __future__ import annotations

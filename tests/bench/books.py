@@ -139,7 +139,7 @@ def insert(store: Store, batch: list[Mould], new_id: NewId, dice: random.Random)
         _copy(mould, new_id, f"T{dice.randrange(10**19):019d}", rows)
     connection = store.db.connection()
     with store.write():
-        for table, some in rows.items():
+        for table, some in filter(all, rows.items()):
             marks = ", ".join("?" * len(some[0]))
             sql = f"INSERT INTO {table} ({', '.join(some[0])}) VALUES ({marks})"
             connection.executemany(sql, (tuple(row.values()) for row in some))
