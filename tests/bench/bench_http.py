@@ -23,6 +23,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parents[1]), str(HERE.parents[2])]
 
 import load
 from e2e.town import Town
+from idle import idle_server
 from process import resident_mb, restart
 from raw import Raw
 from results import Table, options, report
@@ -156,7 +157,18 @@ def _report(bench: Bench, asked: Namespace) -> None:
     for callers in CALLERS:
         measure(bench, events, callers)
     process.put(("memory after load, MB",), (resident_mb(bench.town),))
-    report("http", [events, process], asked)
+    report("http", [events, process, _client(asked)], asked)
+
+
+def _client(asked: Namespace) -> Table:
+    """What the load client reaches where the server has nothing to do."""
+    table = Table("The load client, beside a server that only answers", ("callers",), ("per s",))
+    with idle_server() as port:
+        one = load.request(port, "POST", "/v1/transactions/txn/cancel", "sk_test_key")
+        for callers in CALLERS:
+            done = load.run(port, callers, [one] * (1_000 if asked.quick else 10_000))
+            table.put((callers,), (done.rate,))
+    return table
 
 
 if __name__ == "__main__":
