@@ -88,7 +88,7 @@ class Growth:
     def _choose(self, store: Store) -> None:
         """Payments to read, from all over the book, and the cursors of two pages of them."""
         query = "SELECT id FROM transactions WHERE provider = ? ORDER BY id"
-        ids = [row["id"] for row in store.rows(query, ("told",))]
+        ids = [txn for (txn,) in store.iterate(query, ("told",))]
         self._ids = self.dice.sample(ids, self.calls)
         self._top, self._deep = ids[-1], ids[len(ids) // 10]
 

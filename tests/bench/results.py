@@ -17,6 +17,8 @@ from typing import Any
 
 OUT = Path(__file__).resolve().parents[2] / "bench-out"
 """Where results, flame graphs and the peers' packages are kept; not in git."""
+PAGE = Path(__file__).with_name("README.md")
+"""Where recorded results stand, each between the two marks of its bench."""
 
 Row = tuple[str, ...]
 
@@ -46,9 +48,13 @@ def options(about: str, *, numbers: str = "") -> argparse.Namespace:
     parser.add_argument(
         "--compare", action="store_true", help="beside each figure, it divided by the last kept one"
     )
+    parser.add_argument("--record", action="store_true", help=f"put the tables into {PAGE.name}")
     if numbers:
         parser.add_argument("numbers", nargs="*", type=int, help=numbers)
-    return parser.parse_args()
+    asked = parser.parse_args()
+    if asked.record and asked.quick:
+        parser.error("a quick run measures nothing that is worth recording")
+    return asked
 
 
 def report(name: str, tables: Sequence[Table], asked: argparse.Namespace, *said: str) -> None:
@@ -59,9 +65,11 @@ def report(name: str, tables: Sequence[Table], asked: argparse.Namespace, *said:
     if asked.json:
         print(json.dumps(whole, indent=2, ensure_ascii=False))
     else:
-        _show(tables, before, said, markdown=asked.markdown)
+        print("\n".join(_shown(tables, before, said, markdown=asked.markdown)))
         if asked.compare and not before:
             print(f"\nnothing to compare with: no {kept.name} was kept before")
+    if asked.record:
+        _record(name, tables, whole, said)
     OUT.mkdir(exist_ok=True)
     kept.write_text(json.dumps(whole, indent=2, ensure_ascii=False))
 
@@ -96,18 +104,34 @@ def _read(kept: Path) -> dict[tuple[str, Row, str], float]:
     }
 
 
-def _show(
+def _record(
+    name: str, tables: Sequence[Table], whole: Mapping[str, Any], said: Sequence[str]
+) -> None:
+    """Put the tables between the marks of this bench."""
+    begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(begin)
+    _, found, after = rest.partition(end)
+    assert found, f"{PAGE} has no marks for {name}"
+    day = whole["measured_at"].partition("T")[0]
+    about = f"Measured {day}, Python {whole['python']}, {whole['cpus']} processors."
+    lines = [about, *_shown(tables, {}, said, markdown=True)]
+    PAGE.write_text(before + begin + "\n".join(lines) + "\n" + end + after, encoding="utf-8")
+
+
+def _shown(
     tables: Sequence[Table],
     before: Mapping[tuple[str, Row, str], float],
     said: Sequence[str],
     *,
     markdown: bool,
-) -> None:
+) -> list[str]:
+    lines = []
     for table in tables:
-        print(f"\n{table.name}\n" if markdown else f"\n{table.name}")
-        _lay_out(_cells(table, before), len(table.labels), markdown=markdown)
+        lines += ["", f"**{table.name}**", ""] if markdown else ["", table.name]
+        lines += _laid_out(_cells(table, before), len(table.labels), markdown=markdown)
     for remark in said:
-        print(f"\n{remark}")
+        lines += ["", remark]
+    return lines
 
 
 def _cells(table: Table, before: Mapping[tuple[str, Row, str], float]) -> list[list[str]]:
@@ -133,15 +157,17 @@ def _ratio(value: float, was: float | None) -> str:
     return f" ({value / was:.2f})" if was else ""
 
 
-def _lay_out(lines: list[list[str]], labels: int, *, markdown: bool) -> None:
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+def _laid_out(cells: list[list[str]], labels: int, *, markdown: bool) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     begin, between, end = ("| ", " | ", " |") if markdown else ("  ", "  ", "")
-    for number, line in enumerate(lines):
+    lines = []
+    for line in cells:
         padded = [
             cell.ljust(width) if place < labels else cell.rjust(width)
             for place, (cell, width) in enumerate(zip(line, widths, strict=True))
         ]
-        print((begin + between.join(padded) + end).rstrip())
-        if markdown and number == 0:
-            marks = ["---" if place < labels else "---:" for place in range(len(line))]
-            print(f"|{'|'.join(marks)}|")
+        lines.append((begin + between.join(padded) + end).rstrip())
+    if markdown:
+        marks = ["---" if place < labels else "---:" for place in range(len(widths))]
+        lines.insert(1, f"|{'|'.join(marks)}|")
+    return lines
