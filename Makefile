@@ -12,10 +12,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check ui uitypes screenshots bench drill fuzz tamper soak mutants lock clean
+.PHONY: help demo test check ui uitypes screenshots bench bench-peers drill fuzz tamper soak mutants lock clean
 
 help: ## say what can be made
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
 
 demo: $(UI) ## run a shop, a gateway and Strada in one process (ARGS="--once" for one payment)
 	$(VENV)/bin/strada demo $(ARGS)
@@ -43,6 +43,9 @@ bench: $(READY) ## measure: every tests/bench/bench_*.py in turn
 	  [ -e "$$bench" ] || { echo "no benchmarks yet"; break; }; \
 	  echo "== $$bench"; $(PY) "$$bench" $(ARGS) || exit 1; \
 	done
+
+bench-peers: $(READY) ## measure Strada beside its peers, whose packages go to bench-out
+	@$(PY) tests/bench/peers/compare.py $(ARGS)
 
 drill: $(READY) ## plant known bugs one at a time and see a test go red for each
 	@cd tests && ../$(PY) -m faults.drill $(ARGS)

@@ -5,45 +5,45 @@ SQLite with synchronous=FULL, one process, the real clock. The queue is filled b
 
 from __future__ import annotations
 
-import json
 import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2])]
+HERE = Path(__file__).resolve()
+sys.path[:0] = [str(HERE.parent), str(HERE.parents[1]), str(HERE.parents[2])]
 
 from house import House
+from results import Table, options, report
 
 from engine.book import record
 from engine.clock import Clock
 from engine.verify_tree import verify_tree
 
-ENTRIES = 40_000
 STREAM = 4
 PROOFS = 200
 
 
 def main() -> None:
-    """Run the bench and print its table; `--json` prints it as JSON."""
+    """Run the bench."""
+    asked = options(str(__doc__))
+    table = Table("The tree", ("",), ("measured",))
     with tempfile.TemporaryDirectory(prefix="strada-bench-") as folder:
         house = House(Path(folder) / "strada.db", Clock())
         try:
-            result = {**_sequencer(house), **_proofs(house)}
+            _fill(house, 8_000 if asked.quick else 40_000)
+            for name, value in {**_sequencer(house), **_proofs(house)}.items():
+                table.put((name,), (value,))
         finally:
             house.store.close()
-    if "--json" in sys.argv:
-        print(json.dumps(result, indent=2))
-        return
-    for name, value in result.items():
-        print(f"{name:<34} {value:>12.2f}")
+    report("audit", [table], asked)
 
 
-def _fill(house: House) -> None:
+def _fill(house: House, entries: int) -> None:
     """Entries of many streams, as payments make them; their bytes do not matter to the tree."""
     with house.store.write():
-        for number in range(ENTRIES // STREAM):
+        for number in range(entries // STREAM):
             for seq in range(1, STREAM + 1):
                 values = (f"txn_{number:026d}", seq, "note", "bench", 0, f"{number:064x}", "{}")
                 marks = "(?, ?, ?, ?, ?, ?, ?)"
@@ -53,7 +53,6 @@ def _fill(house: House) -> None:
 
 
 def _sequencer(house: House) -> dict[str, float]:
-    _fill(house)
     begun = time.monotonic()
     busy = time.process_time()
     size = house.audit.sequencer.drain(1_000)
@@ -73,7 +72,7 @@ def _proofs(house: House) -> dict[str, float]:
         begun = time.monotonic()
         house.audit.inclusion(f"txn_{number * 7:026d}", 1 + number % STREAM)
         taken.append((time.monotonic() - begun) * 1_000)
-    return {"signed inclusion proof (ms, median)": statistics.median(taken)}
+    return {"signed inclusion proof, ms (median)": statistics.median(taken)}
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 A real `strada serve` process, SQLite with synchronous=FULL, everything on (authentication,
 validation, idempotency, log, outbox). `create`, `complete` and `cancel` call no gateway; for
 `approve` and `refund` the simulator runs in a process of its own. Rounds of load and of raw commits
-alternate and medians are taken. Options: `--quick` (fewer), `--json`, `--compare`.
+alternate and medians are taken.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ import json
 import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from argparse import Namespace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -24,15 +23,13 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parents[1]), str(HERE.parents[2])]
 
 import load
 from e2e.town import Town
+from idle import idle_server
+from process import resident_mb, restart
 from raw import Raw
-from results import report
+from results import Table, options, report
 
-QUICK = "--quick" in sys.argv
-ROUNDS = 2 if QUICK else 5
-STEPS = 200 if QUICK else 600
-PAID_STEPS = 24 if QUICK else 64
 CALLERS = (1, 8, 32)
-COMMITS = 600
+EVENTS = ("create", "cancel", "approve", "complete", "refund")
 
 Fired = tuple[str, bytes]
 """A transaction and the body of the event to fire on it."""
@@ -41,7 +38,9 @@ Fired = tuple[str, bytes]
 class Bench:
     """A town, a yardstick, and payments brought to where an event can be fired on them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, quick: bool) -> None:
+        self.rounds, self._steps, self._paid_steps = (2, 64, 16) if quick else (5, 600, 64)
+        self.commits = 100 if quick else 600
         self.town = Town(folder)
         self.raw = Raw(folder / "raw.db")
         self._database = folder / "strada.db"
@@ -57,7 +56,7 @@ class Bench:
     def create(self, callers: int) -> load.Load:
         """Create transactions."""
         asked = []
-        for _ in range(STEPS):
+        for _ in range(self._steps):
             self._orders += 1
             body = {
                 "provider": "kakaopay",
@@ -78,7 +77,7 @@ class Bench:
 
     def approve(self, callers: int) -> load.Load:
         """Approve payments that the customer has paid at the gateway."""
-        made = [self._paid() for _ in range(PAID_STEPS)]
+        made = [self._paid() for _ in range(self._paid_steps)]
         self._approved += [txn for txn, _ in made]
         return self._fire("approve", made, callers)
 
@@ -119,58 +118,57 @@ class Bench:
         return done
 
 
-def measure(
-    bench: Bench, events: dict[str, Callable[[int], load.Load]], callers: int
-) -> dict[str, float]:
-    """Rounds of each event in turn, with raw commits before each."""
-    seen: dict[str, list[tuple[float, load.Load]]] = {event: [] for event in events}
-    for _ in range(ROUNDS):
-        for event, once in events.items():
-            commits = bench.raw.commits_per_s(COMMITS)
-            seen[event].append((commits, once(callers)))
-    found: dict[str, float] = {}
+def measure(bench: Bench, table: Table, callers: int) -> None:
+    """Rounds of each event in turn, with raw commits before each; medians go into the table."""
+    seen: dict[str, list[tuple[float, load.Load]]] = {event: [] for event in EVENTS}
+    for _ in range(bench.rounds):
+        for event in EVENTS:
+            commits = bench.raw.commits_per_s(bench.commits)
+            seen[event].append((commits, getattr(bench, event)(callers)))
     for event, runs in seen.items():
-        name = f"{event}, {callers} callers: "
-        found[name + "per s"] = statistics.median(run.rate for _, run in runs)
-        found[name + "x raw commits"] = statistics.median(run.rate / raw for raw, run in runs)
-        found[name + "p50 ms"] = statistics.median(run.percentile_ms(50) for _, run in runs)
-        found[name + "p99 ms"] = statistics.median(run.percentile_ms(99) for _, run in runs)
-    return found
+        figures = (
+            [run.rate for _, run in runs],
+            [run.rate / raw for raw, run in runs],
+            [run.percentile_ms(50) for _, run in runs],
+            [run.percentile_ms(99) for _, run in runs],
+        )
+        table.put((event, callers), [statistics.median(figure) for figure in figures])
 
 
 def main() -> None:
     """Run the bench."""
+    asked = options(str(__doc__))
     with tempfile.TemporaryDirectory(prefix="strada-bench-") as folder:
-        bench = Bench(Path(folder))
+        bench = Bench(Path(folder), quick=asked.quick)
         try:
-            report("http", _all(bench))
+            _report(bench, asked)
         finally:
             bench.close()
 
 
-def _all(bench: Bench) -> dict[str, float]:
-    result = {"ready after s": _restart(bench.town), "idle MB": _resident_mb(bench.town)}
-    result["raw commits per s"] = bench.raw.commits_per_s(4 * COMMITS)
-    names = ("create", "cancel", "approve", "complete", "refund")
+def _report(bench: Bench, asked: Namespace) -> None:
+    process = Table("The process", ("",), ("measured",))
+    process.put(("ready after, s",), (restart(bench.town),))
+    process.put(("memory when idle, MB",), (resident_mb(bench.town),))
+    process.put(("raw commits a second",), (bench.raw.commits_per_s(4 * bench.commits),))
+    events = Table(
+        "Events over HTTP", ("event", "callers"), ("per s", "x raw commits", "p50 ms", "p99 ms")
+    )
     for callers in CALLERS:
-        result |= measure(bench, {name: getattr(bench, name) for name in names}, callers)
-    result["resident after load MB"] = _resident_mb(bench.town)
-    return result
+        measure(bench, events, callers)
+    process.put(("memory after load, MB",), (resident_mb(bench.town),))
+    report("http", [events, process, _client(asked)], asked)
 
 
-def _restart(town: Town) -> float:
-    town.server.stop()
-    begun = time.monotonic()
-    town.server = town.start_server()
-    return time.monotonic() - begun
-
-
-def _resident_mb(town: Town) -> float:
-    status = Path(f"/proc/{town.server.popen.pid}/status")
-    if not status.exists():
-        return float("nan")
-    line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024
+def _client(asked: Namespace) -> Table:
+    """What the load client reaches where the server has nothing to do."""
+    table = Table("The load client, beside a server that only answers", ("callers",), ("per s",))
+    with idle_server() as port:
+        one = load.request(port, "POST", "/v1/transactions/txn/cancel", "sk_test_key")
+        for callers in CALLERS:
+            done = load.run(port, callers, [one] * (1_000 if asked.quick else 10_000))
+            table.put((callers,), (done.rate,))
+    return table
 
 
 if __name__ == "__main__":

@@ -16,10 +16,11 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]
+HERE = Path(__file__).resolve()
+sys.path[:0] = [str(HERE.parent), str(HERE.parents[1]), str(HERE.parents[2])]
 
-from bench.books import fill, moulds, prepared
+from books import fill, moulds, prepared
+from results import Table, options, report
 
 from engine.clock import Clock
 from engine.sequencer import Sequencer
@@ -30,9 +31,11 @@ SIZES = (10_000, 100_000, 1_000_000)
 
 
 def main() -> None:
-    """Make the books and print the table; arguments are other sizes, `--json` for JSON."""
-    sizes = [int(word) for word in sys.argv[1:] if word.isdigit()] or SIZES
-    found = {}
+    """Make the books and print the table."""
+    asked = options(str(__doc__), numbers="sizes of books, in entries")
+    sizes = asked.numbers or (SIZES[:1] if asked.quick else SIZES)
+    columns = ("per s of one core", "per s", "x with 2 jobs", "with the tree", "peak MB")
+    table = Table("Verifying, entries a second", ("entries",), columns)
     honest = moulds()
     for size in sizes:
         with tempfile.TemporaryDirectory(prefix="strada-bench-") as folder:
@@ -41,22 +44,16 @@ def main() -> None:
             fill(store, honest, size, random.Random(7))
             Sequencer(store, Clock()).drain(3_600)
             store.close()
-            found[size] = {what: _apart(path, what) for what in ("log", "two", "tree")}
-    if "--json" in sys.argv:
-        print(json.dumps(found, indent=2))
-        return
-    for size, by in found.items():
-        _show(size, by)
-
-
-def _show(size: int, by: dict[str, dict[str, float]]) -> None:
-    one, two, tree = by["log"], by["two"], by["tree"]
-    print(f"{size} entries")
-    print(f"  entries/s of one core      {one['entries'] / one['cpu_s']:>12,.0f}")
-    print(f"  entries/s by the clock     {one['entries'] / one['wall_s']:>12,.0f}")
-    print(f"  with --jobs 2, times       {one['wall_s'] / two['wall_s']:>12.2f}")
-    print(f"  with the tree, entries/s   {tree['entries'] / tree['cpu_s']:>12,.0f}")
-    print(f"  peak memory, MB            {one['peak_mb']:>12.0f}")
+            one, two, tree = (_apart(path, what) for what in ("log", "two", "tree"))
+        values = (
+            one["entries"] / one["cpu_s"],
+            one["entries"] / one["wall_s"],
+            one["wall_s"] / two["wall_s"],
+            tree["entries"] / tree["cpu_s"],
+            one["peak_mb"],
+        )
+        table.put((f"{size:,}",), values)
+    report("verify", [table], asked)
 
 
 def _apart(path: Path, what: str) -> dict[str, float]:
@@ -70,12 +67,12 @@ def measure(path: str, what: str) -> dict[str, float]:
     """Verify once; what it took."""
     store = Store(f"sqlite:///{path}")
     wall, cpu = time.perf_counter(), time.process_time()
-    report = audit(store) if what == "tree" else sweep(store, 2 if what == "two" else 1)
+    found = audit(store) if what == "tree" else sweep(store, 2 if what == "two" else 1)
     took = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
-    assert report.whole, report.findings
-    assert report.slow == 0
+    assert found.whole, found.findings
+    assert found.slow == 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"entries": report.entries, "peak_mb": peak} | took
+    return {"entries": found.entries, "peak_mb": peak} | took
 
 
 if __name__ == "__main__":
