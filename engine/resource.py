@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.chart import allowed_events
@@ -14,8 +14,18 @@ REFUND_STATUS = {"open": "pending", "settled": "settled", "rejected": "rejected"
 
 
 def render(store: Store, row: Row) -> dict[str, Any]:
-    """The resource of a row; reads its operations only where there can be any."""
-    operations = _operations(store, row) if row["attempts"] or row["captured_amount"] else []
+    """The resource of a row."""
+    return render_all(store, [row])[0]
+
+
+def render_all(store: Store, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The resources of rows; reads operations once, and only where there can be any."""
+    moved = [row["id"] for row in rows if row["attempts"] or row["captured_amount"]]
+    operations = _operations(store, moved) if moved else {}
+    return [_resource(row, operations.get(row["id"], [])) for row in rows]
+
+
+def _resource(row: Row, operations: list[Row]) -> dict[str, Any]:
     return {
         "id": row["id"],
         "object": "transaction",
@@ -70,11 +80,16 @@ def user_of(row: Mapping[str, Any]) -> str:
     return str(row["customer_id"] or row["id"])
 
 
-def _operations(store: Store, row: Row) -> list[Row]:
-    return store.rows(
-        "SELECT * FROM operations WHERE txn = ? AND kind <> 'prepare' ORDER BY created_at, id",
-        (row["id"],),
-    )
+def _operations(store: Store, transactions: list[str]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    marks = ", ".join("?" * len(transactions))
+    for op in store.rows(
+        f"SELECT * FROM operations WHERE txn IN ({marks}) AND kind <> 'prepare' "
+        "ORDER BY txn, created_at, id",
+        transactions,
+    ):
+        found.setdefault(op["txn"], []).append(op)
+    return found
 
 
 def _refund(op: Row) -> dict[str, Any]:

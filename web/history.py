@@ -22,7 +22,7 @@ from engine.errors import Missing
 from engine.history import as_of
 from engine.idempotency import Answer
 from engine.ids import is_id
-from engine.resource import encode, render
+from engine.resource import encode, render_all
 from engine.store import Row
 from web import drawing, faults, schemas
 from web.api import known_id, principal, respond, strada
@@ -78,7 +78,7 @@ def list_transactions() -> Response:
         (*params, asked.limit + 1),
     )
     page = rows[: asked.limit]
-    data = [render(strada().store, row) for row in page]
+    data = render_all(strada().store, page)
     more = len(rows) > asked.limit
     return json_response(_list(data, page[-1]["id"] if more else None))
 

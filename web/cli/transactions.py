@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from engine.clock import rfc3339
-from engine.resource import render
+from engine.resource import render, render_all
 from engine.review import resolve
 from engine.verify import replay
 from web.cli.shared import Context, failing, show_json, show_table, with_json
@@ -49,7 +49,7 @@ def list_transactions(
         (*given.values(), limit),
     )
     if as_json:
-        return show_json([render(store, row) for row in rows])
+        return show_json(render_all(store, rows))
     for row in rows:
         row["created"] = rfc3339(row["created_at"])
     columns = ("id", "status", "amount", "currency", "order_id", "merchant", "needs_review")
