@@ -57,6 +57,10 @@ class Vault:
         """What the log and the database hold of an idempotency key: HMAC, lower-case hex."""
         return self._mac("idempotency", merchant.encode() + b"\0" + key.encode()).hex()
 
+    def feed_mac(self, merchant: str, position: int, digest: str) -> bytes:
+        """What makes a cursor of the feed ours: bound to merchant, place and entry; 16 bytes."""
+        return self._mac("feed", f"{merchant}\0{position}\0{digest}".encode())[:16]
+
     def seal(self, text: str, about: str) -> bytes:
         """Encrypt `text` (AES-256-GCM), bound to the row it is `about`."""
         nonce = secrets.token_bytes(_NONCE)
