@@ -20,7 +20,8 @@ from engine.verify import Report, replay, verify
 from engine.verify_tree import verify_tree
 from web.cli.heads import COMMANDS, checkpoint_of
 from web.cli.shared import Context, Fail, failing, show_json, show_table, with_json
-from web.cli.timeline import lines
+from web.cli.timeline import walk
+from web.cli.travel import diff
 from web.wiring import Strada
 
 DAY_US = 86_400 * 1_000_000
@@ -103,17 +104,21 @@ def show_report(report: Report) -> None:
         click.echo(f"{found.stream} {found.seq}: expected {found.expected}")
 
 
-for command in COMMANDS:
+for command in (*COMMANDS, diff):
     audit.add_command(command)
 
 
 @audit.command("replay")
 @click.argument("transaction")
+@click.option("--step", "pausing", is_flag=True, help="Wait for a key after each entry.")
 @with_json
 @click.pass_obj
 @failing
-def replay_log(obj: Context, transaction: str, as_json: bool) -> None:
-    """Fold a payment's log step by step. No gateway is asked."""
+def replay_log(obj: Context, transaction: str, pausing: bool, as_json: bool) -> None:
+    """Fold a payment's log step by step: each entry, and the facts that it changed.
+
+    No gateway is asked.
+    """
     steps = []
     try:
         for step in replay(obj.strada.store, transaction):
@@ -127,8 +132,11 @@ def replay_log(obj: Context, transaction: str, as_json: bool) -> None:
         last = steps[-1].after
         state = {name: getattr(last, name) for name in last.__slots__} if last else None
         return show_json({"transitions": entries, "folded": state})
-    for line in lines(steps):
-        click.echo(line)
+    console = Console(highlight=False)
+    for number, line in enumerate(walk(steps)):
+        if pausing and number:
+            click.pause()
+        console.print(line, soft_wrap=True)
     last = steps[-1].after
     if last is not None:
         click.echo(
