@@ -92,11 +92,12 @@ class Verdict:
 class Case:
     """Everything a verdict may depend on.
 
+    user: None once it was erased: then nobody can tell it from another.
     asked_at: when a look-up was begun. outdated: money or an intent moved since, unseen by it.
     """
 
     folded: Folded
-    user: str
+    user: str | None
     operation: Operation | None
     now: int
     capabilities: Capabilities
@@ -225,7 +226,7 @@ def _approve_charged(case: Case, op: Operation, truth: Approved | Charged) -> Ve
 
 
 def _approve_not_charged(case: Case, op: Operation, truth: NotCharged) -> Verdict:
-    if truth.order_id != case.folded.id or truth.user_id != case.user:
+    if truth.order_id != case.folded.id or case.user not in (None, truth.user_id):
         return Verdict(evidence="contradicts", next="wait", said="contradicts")
     if case.too_early:
         return Verdict(evidence="early", next="wait", said="not_charged")
@@ -389,7 +390,7 @@ def _is_ours(case: Case, truth: Approved | Charged) -> bool:
     return (
         folded.provider_ref in (None, truth.reference)
         and truth.order_id == folded.id
-        and truth.user_id == case.user
+        and case.user in (None, truth.user_id)
         and truth.currency == folded.currency
         and truth.captured == folded.amount
     )

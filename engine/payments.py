@@ -66,7 +66,7 @@ class Payments:
         self.durations = durations
         self.keys = Keys(ledger.store)
         self.decisions = Decisions(ledger, self.keys, durations)
-        self._orders = Orders(ledger, gateways, self.keys, self.decisions)
+        self._orders = Orders(ledger, gateways, self.keys, self.decisions, vault.erased_slot)
         self.settlement = Settlement(ledger, gateways, operations, self.keys)
         self._links = links
 

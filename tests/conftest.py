@@ -11,6 +11,7 @@ from house import House
 from storefront import Site
 
 from engine.verify import verify
+from engine.verify_erasures import verify_erasures
 from engine.verify_tree import verify_tree
 
 
@@ -21,7 +22,7 @@ def house(tmp_path: Path) -> Iterator[House]:
     yield built
     report = verify(built.store)
     built.audit.sequencer.drain()
-    misplaced = verify_tree(built.store)
+    misplaced = verify_tree(built.store) + verify_erasures(built.store)
     built.store.close()
     assert report.whole, report.findings
     assert misplaced == []

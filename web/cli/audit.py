@@ -17,6 +17,7 @@ from engine.payments import Payments
 from engine.reconcile import Compared, reconcile
 from engine.store import Store
 from engine.verify import Report, replay, verify
+from engine.verify_erasures import verify_erasures
 from engine.verify_tree import verify_tree
 from web.cli.heads import COMMANDS, checkpoint_of
 from web.cli.shared import Context, Fail, failing, show_json, show_table, with_json
@@ -77,8 +78,15 @@ def _run(store: Store, quiet: bool) -> Report:
 
 
 def with_tree(strada: Strada, report: Report, held: Checkpoint | None = None) -> Report:
-    """The report with what is wrong with the tree, or with it and a checkpoint."""
-    return replace(report, findings=(*report.findings, *verify_tree(strada.store, held)))
+    """The report with what is wrong with the tree (and a checkpoint), and with erasures."""
+    return replace(
+        report,
+        findings=(
+            *report.findings,
+            *verify_tree(strada.store, held),
+            *verify_erasures(strada.store),
+        ),
+    )
 
 
 def as_dict(report: Report) -> dict[str, object]:
