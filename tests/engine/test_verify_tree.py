@@ -34,7 +34,7 @@ class Insider:
         house.store.db.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         shutil.copy(house.store.path, path)
         self.store = Store(f"sqlite:///{path}")
-        for name in TRIGGERS.split():
+        for name in (*TRIGGERS.split(), "feed_never_deleted"):
             self.do(f"DROP TRIGGER {name}")
         self.do("PRAGMA foreign_keys = 0")
 
