@@ -37,6 +37,7 @@ _BLANK = (
 _FORGET = (
     "DELETE FROM personal WHERE stream = ?",
     "UPDATE operations SET reason = NULL, credential = NULL WHERE txn = ?",
+    "UPDATE journal SET digest = NULL WHERE txn = ?",
 )
 _UNREPEATABLE = "UPDATE idempotency SET fingerprint = ?, body = '{}' WHERE merchant = ? AND txn = ?"
 """The key stays, so that a repeat has no second effect; it is 422 then, not the stored answer. The

@@ -45,6 +45,22 @@ BEGIN SELECT RAISE(ABORT, 'what was erased stays erased'); END;
 ALTER TABLE transactions ADD COLUMN erased_at INTEGER;
 """
 
+_JOURNAL = """
+CREATE TABLE journal (
+  id INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('return', 'report', 'notice')),
+  txn TEXT,
+  request_id TEXT,
+  digest TEXT,
+  verdict TEXT NOT NULL CHECK (verdict IN ('applied', 'duplicate', 'late', 'ignored')),
+  why TEXT NOT NULL,
+  seq INTEGER,
+  operation TEXT
+) STRICT;
+CREATE INDEX journal_of ON journal (txn, id);
+"""
+
 
 def create_feed(db: Any) -> None:
     """Create the index of each merchant's places in the tree, over what the tree holds already."""
@@ -65,6 +81,16 @@ def drop_erasures(db: Any) -> None:
     """Drop it."""
     db.execute_sql("DROP TABLE erasures")
     db.execute_sql("ALTER TABLE transactions DROP COLUMN erased_at")
+
+
+def create_journal(db: Any) -> None:
+    """Create the record of what came from outside."""
+    db.execute_sql(_JOURNAL)
+
+
+def drop_journal(db: Any) -> None:
+    """Drop it."""
+    db.execute_sql("DROP TABLE journal")
 
 
 def scrub(db: DurableSqlite, vacuum: bool) -> bool:

@@ -11,6 +11,7 @@ from states import BUILD
 from engine.entry import BOOK
 from engine.erasure import REST, Erasure, StillOpen, digest
 from engine.errors import Conflict, Invalid
+from engine.provider import Refused
 from engine.verify import verify
 from engine.verify_erasures import verify_erasures
 
@@ -110,6 +111,17 @@ def test_a_payment_that_can_move_keeps_its_customer(house: House, state: str) ->
         assert still.value.payments[0][0] == txn
         assert house.get(txn)["customer_id"] == "user-7"
     assert whole(house)
+
+
+def test_a_payment_to_be_looked_at_once_more_keeps_its_customer(house: House) -> None:
+    txn = house.ready()
+    house.gateway.script["approve"] = [Refused(b"no", "declined", "-780", "")]
+    house.payments.approve(house.caller(), txn, "pg-token-1")
+    assert house.ledger.load(txn)["look_at"] is not None
+    with pytest.raises(StillOpen):
+        erasure(house).erase_customer("shop", "user-7", "operator:test")
+    house.work(2_000, step=500)
+    assert erasure(house).erase_customer("shop", "user-7", "operator:test").payments == 1
 
 
 def test_one_open_payment_keeps_all_of_them(house: House) -> None:

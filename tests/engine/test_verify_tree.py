@@ -60,7 +60,7 @@ class Insider:
             self.do("INSERT INTO tree_nodes VALUES (?, ?, ?)", *node)
         self.do(
             "INSERT INTO feed SELECT x.merchant, t.position FROM tree t "
-            "JOIN transactions x ON x.id = t.stream"
+            "JOIN transactions x ON x.id = t.stream ORDER BY t.position"
         )
 
     def row_to_fold(self, txn: str) -> None:

@@ -91,7 +91,7 @@ def test_operations_have_the_names_that_clients_are_made_from() -> None:
             "completeTransaction cancelTransaction failTransaction refundTransaction "
             "updateTransactionStatus listTransitions getChart getChartVersion returnFromGateway "
             "explainProblem isAlive isReady getOpenApi showDocs getCheckpoint proveInclusion "
-            "proveConsistency listEvents"
+            "proveConsistency listEvents listJournal"
         ).split()
     )
 
@@ -340,6 +340,7 @@ ANSWERS: Mapping[str, tuple[str, int, Walk]] = {
     "head": ("getCheckpoint", 200, _audited("checkpoint")),
     "proof": ("proveInclusion", 200, _audited("proof/{transaction}/2")),
     "growth": ("proveConsistency", 200, _audited("consistency?from=1")),
+    "journal": ("listJournal", 200, _get("/v1/transactions/{transaction}/journal")),
     "feed": ("listEvents", 200, _get("/v1/events?limit=3")),
     "problem": ("explainProblem", 200, _get("/problems/not_found")),
     "no problem": ("explainProblem", 404, _get("/problems/nothing")),

@@ -7,6 +7,7 @@ from itertools import islice
 import click
 
 from engine.clock import rfc3339
+from engine.journal import MOST
 from engine.resource import render
 from engine.review import resolve
 from engine.verify import replay
@@ -93,6 +94,22 @@ def show(obj: Context, transaction: str, as_json: bool) -> None:
     for line in lines(steps):
         click.echo(line)
     return None
+
+
+@transactions.command("journal")
+@click.argument("transaction")
+@with_json
+@click.pass_obj
+@failing
+def journal(obj: Context, transaction: str, as_json: bool) -> None:
+    """Show which returns and reports came for a payment, what each led to, and why not."""
+    obj.strada.ledger.load(transaction)
+    rows = obj.strada.payments.journal.read(transaction, 0, MOST)
+    if as_json:
+        return show_json(rows)
+    for row in rows:
+        row["led to"] = "" if row["led_to"] is None else f"entry {row['led_to']['seq']}"
+    return show_table(("at", "kind", "verdict", "why", "led to", "request_id"), rows)
 
 
 @click.command("resolve")
