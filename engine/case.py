@@ -73,11 +73,12 @@ class Verdict:
 class Case:
     """Everything a verdict may depend on.
 
+    user: None once it was erased: then nobody can tell it from another.
     asked_at: when a look-up was begun. outdated: money or an intent moved since, unseen by it.
     """
 
     folded: Folded
-    user: str
+    user: str | None
     operation: Operation | None
     now: int
     capabilities: Capabilities

@@ -49,7 +49,7 @@ _REFUSED = frozenset(
 """Why the system takes no write in the first place, as from a full disk; SQLite calls these I/O
 errors. EBADF: the file was opened while it could only be read."""
 
-_PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+_PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1}
 
 _TABLES = """
 CREATE TABLE merchants (

@@ -180,6 +180,14 @@ BOOK_DATA: Mapping[str, Schema] = {
     ),
     "signing_key_adopted": _schema("replaces", key="name", public_key="name", replaces="name"),
     "checkpoint_made": _schema(size="int", root="hash", key="name"),
+    "erased": _schema(
+        "customer",
+        merchant="name",
+        customer="hash",
+        payments="int",
+        entries="int",
+        entries_sha256="hash",
+    ),
     "rollback_accepted": _schema(
         "checkpoint_size checkpoint_root",
         size="int",

@@ -143,7 +143,7 @@ def _approve_charged(case: Case, op: Operation, truth: Approved | Charged) -> Ve
 
 
 def _approve_not_charged(case: Case, op: Operation, truth: NotCharged) -> Verdict:
-    if truth.order_id != case.folded.id or truth.user_id != case.user:
+    if truth.order_id != case.folded.id or case.user not in (None, truth.user_id):
         return Verdict(evidence="contradicts", next="wait", said="contradicts")
     if case.too_early:
         return Verdict(evidence="early", next="wait", said="not_charged")
@@ -307,7 +307,7 @@ def _is_ours(case: Case, truth: Approved | Charged) -> bool:
     return (
         folded.provider_ref in (None, truth.reference)
         and truth.order_id == folded.id
-        and truth.user_id == case.user
+        and case.user in (None, truth.user_id)
         and truth.currency == folded.currency
         and truth.captured == folded.amount
     )

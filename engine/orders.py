@@ -5,7 +5,7 @@ It refuses an order that its gateway could not take, before anybody is asked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import peewee
@@ -43,8 +43,15 @@ class Orders:
     """Creates transactions."""
 
     def __init__(
-        self, ledger: Ledger, gateways: Gateways, keys: Keys, decisions: Decisions
+        self,
+        ledger: Ledger,
+        gateways: Gateways,
+        keys: Keys,
+        decisions: Decisions,
+        slot_of: Callable[[str, str], str],
     ) -> None:
+        """slot_of: what an erased payment's slot holds of (merchant, order id)."""
+        self._slot_of = slot_of
         self._ledger = ledger
         self._store = ledger.store
         self._clock = ledger.clock
@@ -60,6 +67,7 @@ class Orders:
         assert caller.merchant is not None
         account = self._gateways.account(caller.merchant, order.provider)
         self._check_capabilities(order)
+        self._refuse_second(caller.merchant, self._slot_of(caller.merchant, order.order_id))
         vat = order.vat_amount
         if vat is None:
             vat = vat_of(order.amount, order.tax_free_amount)
@@ -112,12 +120,15 @@ class Orders:
         known = self._decisions.replay(caller)
         if known is not None:
             return known
+        self._refuse_second(caller.merchant, order.order_id)
+        raise error
+
+    def _refuse_second(self, merchant: str | None, slot: str) -> None:
         first = self._store.row(
-            "SELECT * FROM transactions WHERE merchant = ? AND order_slot = ?",
-            (caller.merchant, order.order_id),
+            "SELECT * FROM transactions WHERE merchant = ? AND order_slot = ?", (merchant, slot)
         )
         if first is None:
-            raise error
+            return
         paid = first["captured_amount"] > 0
         raise Conflict(
             "order_already_paid" if paid else "order_in_progress",

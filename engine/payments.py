@@ -28,6 +28,7 @@ from engine.fold import Folded
 from engine.gateway import Gateways
 from engine.guards import Given
 from engine.idempotency import Answer, Keys
+from engine.journal import Journal
 from engine.merchants import Merchants
 from engine.money import Tax, TaxRefusal, split_refund
 from engine.operations import Durations, Operations, intent
@@ -66,7 +67,8 @@ class Payments:
         self.durations = durations
         self.keys = Keys(ledger.store)
         self.decisions = Decisions(ledger, self.keys, durations)
-        self._orders = Orders(ledger, gateways, self.keys, self.decisions)
+        self.journal = Journal(ledger)
+        self._orders = Orders(ledger, gateways, self.keys, self.decisions, vault.erased_slot)
         self.settlement = Settlement(ledger, gateways, operations, self.keys)
         self._links = links
 

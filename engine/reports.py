@@ -6,7 +6,7 @@ transaction id, user and amount are this transaction's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from engine.errors import Conflict, GatewayTrouble, Invalid, Refusal
@@ -27,14 +27,47 @@ class Reports:
 
     def ready(self, caller: Caller, transaction: str, reference: str) -> Answer:
         """Bind a reported reference; the payment is ready, or further if it was charged already."""
-        return self._settled(caller, transaction, "make_ready", reference, self._ready)
+        return self._journalled(
+            caller,
+            transaction,
+            {"event": "ready", "provider_ref": reference},
+            lambda: self._settled(caller, transaction, "make_ready", reference, self._ready),
+        )
 
     def approve(self, caller: Caller, transaction: str, reference: str) -> Answer:
         """Look a reported approval up; 409 `approval_not_taken` while nothing was charged."""
-        return self._settled(caller, transaction, "approve", reference, self._approve)
+        return self._journalled(
+            caller,
+            transaction,
+            {"event": "approve", "provider_ref": reference},
+            lambda: self._settled(caller, transaction, "approve", reference, self._approve),
+        )
 
     def close(self, caller: Caller, transaction: str, event: str, reason: str | None) -> Answer:
         """Cancel or fail, after asking the gateway whether it charged."""
+        return self._journalled(
+            caller,
+            transaction,
+            {"event": event},
+            lambda: self._close(caller, transaction, event, reason),
+        )
+
+    def _journalled(
+        self,
+        caller: Caller,
+        transaction: str,
+        came: Mapping[str, str | None],
+        act: Callable[[], Answer],
+    ) -> Answer:
+        self.payments.ledger.flow_of(transaction, caller.merchant)  # another's is not written down
+        journal = self.payments.journal
+        with journal.watch("report", transaction, came, caller.request_id) as seen:
+            answer = act()
+            if answer.replayed:
+                seen.say("duplicate", "idempotent_replay")
+            return answer
+
+    def _close(self, caller: Caller, transaction: str, event: str, reason: str | None) -> Answer:
         known, row = self.payments.decisions.begin(caller, transaction)
         if known is not None:
             return known

@@ -43,6 +43,10 @@ _DONE = (
     "DELETE FROM outbox WHERE (stream, seq) > (?, ?) AND (stream, seq) <= (?, ?) AND EXISTS "
     "(SELECT 1 FROM tree t WHERE t.stream = outbox.stream AND t.seq = outbox.seq)"
 )
+_FEED = (
+    "INSERT INTO feed (merchant, position) SELECT x.merchant, t.position FROM tree t "
+    "JOIN transactions x ON x.id = t.stream WHERE t.position >= ? ORDER BY t.position"
+)
 Step = Literal["end", "more", "busy"]
 Key = tuple[str, int]
 _BEGIN: Key = ("", 0)
@@ -159,6 +163,7 @@ class Sequencer:
                 return False
             self._insert("tree (position, stream, seq, hash)", batch.leaves)
             self._insert("tree_nodes (level, place, hash)", batch.nodes)
+            self._store.execute(_FEED, (batch.size,))
             self._store.execute(_DONE, (*after, *batch.last))
         return True
 

@@ -124,7 +124,7 @@ class Settlement:
         now = self._clock.now_us()
         return Case(
             folded=folded_of(row),
-            user=user_of(row),
+            user=None if row["erased_at"] is not None else user_of(row),
             operation=as_operation(op),
             now=now,
             capabilities=self._gateways.provider(row["provider"]).capabilities,

@@ -26,6 +26,7 @@ from engine.dialect import (
     needs_a_new_connection,
 )
 from engine.errors import StorageTrouble
+from engine.schema import scrub
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 Row = dict[str, Any]
@@ -176,6 +177,11 @@ class Store:
     def poisoned(self) -> str | None:
         """Why this process no longer writes, or None."""
         return self._poisoned
+
+    def scrub(self, vacuum: bool = False) -> bool:
+        """Make deleted bytes unreadable in the files, too; False when a reader hindered it."""
+        with self._writer, _storage_errors:
+            return scrub(self.db, vacuum)
 
     def migrate(self) -> list[str]:
         """Bring the schema up to date; returns the names of the migrations that ran."""

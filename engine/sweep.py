@@ -19,6 +19,7 @@ from engine.note import Checkpoint
 from engine.reading import COPIES, Book, Payment, Row
 from engine.store import Store
 from engine.verify import TEXT_COLUMNS, Finding, Report, text_of, verify_stream
+from engine.verify_erasures import verify_erasures
 from engine.verify_tree import verify_tree
 
 Progress = Callable[[int], None]
@@ -60,14 +61,16 @@ def audit(
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> Report:
-    """Verify log, rows and tree, and that they extend a checkpoint."""
+    """Verify log, rows, erasures and tree, and that they extend a checkpoint."""
     if jobs == 1:
         report = sweep(store, 1, progress)
-        return replace(report, findings=(*report.findings, *verify_tree(store, checkpoint)))
+        found = (*verify_tree(store, checkpoint), *verify_erasures(store))
+        return replace(report, findings=(*report.findings, *found))
     with _pool(jobs) as pool:
         tree = pool.submit(_tree_elsewhere, str(store.path), checkpoint)
         report = _added_up(_in_processes(store, pool, jobs, progress))
-        return replace(report, findings=(*report.findings, *tree.result()))
+        found = (*tree.result(), *verify_erasures(store))
+        return replace(report, findings=(*report.findings, *found))
 
 
 def sweep(store: Store, jobs: int = 1, progress: Progress | None = None) -> Report:

@@ -57,6 +57,18 @@ class Vault:
         """What the log and the database hold of an idempotency key: HMAC, lower-case hex."""
         return self._mac("idempotency", merchant.encode() + b"\0" + key.encode()).hex()
 
+    def feed_mac(self, merchant: str, position: int, digest: str) -> bytes:
+        """What makes a cursor of the feed ours: bound to merchant, place and entry; 16 bytes."""
+        return self._mac("feed", f"{merchant}\0{position}\0{digest}".encode())[:16]
+
+    def customer_mac(self, merchant: str, customer: str) -> str:
+        """What the book holds of a customer whose values were erased; lower-case hex."""
+        return self._mac("erased-customer", f"{merchant}\0{customer}".encode()).hex()
+
+    def erased_slot(self, merchant: str, order: str) -> str:
+        """What still keeps an order from being paid twice; no order id has a space."""
+        return "erased " + self._mac("erased-order", f"{merchant}\0{order}".encode()).hex()
+
     def seal(self, text: str, about: str) -> bytes:
         """Encrypt `text` (AES-256-GCM), bound to the row it is `about`."""
         nonce = secrets.token_bytes(_NONCE)

@@ -33,6 +33,16 @@ _UNPLACED = (
     "(SELECT 1 FROM outbox o WHERE o.stream = e.stream AND o.seq = e.seq) "
     "ORDER BY e.stream, e.seq LIMIT 1"
 )
+_UNFED = (
+    "SELECT CAST(t.stream AS BLOB), t.seq FROM tree t JOIN transactions x ON x.id = t.stream "
+    "LEFT JOIN feed f ON f.merchant = x.merchant AND f.position = t.position "
+    "WHERE f.position IS NULL ORDER BY t.position LIMIT 1"
+)
+_FED_WRONG = (
+    "SELECT CAST(COALESCE(t.stream, 'tree') AS BLOB), COALESCE(t.seq, f.position) FROM feed f "
+    "LEFT JOIN tree t ON t.position = f.position LEFT JOIN transactions x ON x.id = t.stream "
+    "WHERE x.merchant IS NULL OR x.merchant <> f.merchant ORDER BY f.position LIMIT 1"
+)
 _HASH = re.compile(rb"[0-9a-f]{64}")
 
 
@@ -92,6 +102,8 @@ def verify_tree(store: Store, checkpoint: Checkpoint | None = None) -> list[Find
     for sql, expected in (
         (_OUT_OF_ORDER, "to follow the entry before it in the tree"),
         (_UNPLACED, "a place in the tree"),
+        (_UNFED, "a place in its merchant's feed"),
+        (_FED_WRONG, "no place in the feed of another"),
     ):
         findings.extend(Finding(_text(name), seq, expected) for name, seq in store.iterate(sql))
     if checkpoint is not None:

@@ -13,6 +13,7 @@ from storefront import Site
 
 from engine.sweep import sweep
 from engine.verify import verify
+from engine.verify_erasures import verify_erasures
 from engine.verify_tree import verify_tree
 from web.ui import strada_build
 
@@ -24,7 +25,7 @@ def house(tmp_path: Path) -> Iterator[House]:
     yield built
     report, swept = verify(built.store), sweep(built.store)
     built.audit.sequencer.drain()
-    misplaced = verify_tree(built.store)
+    misplaced = verify_tree(built.store) + verify_erasures(built.store)
     built.store.close()
     assert report.whole, report.findings
     assert swept == report

@@ -16,6 +16,7 @@ from web import console, cors
 from web.api import api
 from web.assets import ui
 from web.audit import audit
+from web.events import events
 from web.headers import api_headers, new_request_id, page_headers
 from web.health import health
 from web.history import history
@@ -24,6 +25,7 @@ from web.pages import pages
 from web.problems import Problem, negotiate
 from web.rate_limit import RateLimit
 from web.responses import problem_of, problem_response
+from web.streams import Streams
 from web.wiring import Strada
 
 LARGEST_BODY = 64 * 1024
@@ -41,12 +43,13 @@ def create_app(strada: Strada, *, worker_inside: bool = False) -> Flask:
     app.session_interface = _NoSessions()
     app.extensions["strada"] = strada
     app.extensions["rate_limit"] = RateLimit(strada.settings.rate, strada.clock.monotonic)
+    app.extensions["streams"] = Streams(strada.settings.threads)
     https = strada.settings.base_url.startswith("https:")
     app.extensions["headers"] = {
         "api": tuple(api_headers(https=https).items()),
         "page": tuple(page_headers(https=https).items()),
     }
-    for blueprint in (api, history, audit, pages, health, reference, console.console, ui):
+    for blueprint in (api, history, events, audit, pages, health, reference, console.console, ui):
         app.register_blueprint(blueprint)
     app.before_request(_begin)
     cors.install(app, strada)

@@ -117,6 +117,19 @@ def transitions(transaction: str) -> Response:
     return json_response(_list(data, str(data[-1]["seq"]) if more else None))
 
 
+@history.get("/transactions/<transaction>/journal")
+def journal(transaction: str) -> Response:
+    """What came for one transaction from outside, what became of it and why, oldest first."""
+    who = principal()
+    who.need("payments", "audit")
+    asked = query_of(request, {"limit": schemas.whole(1, LONGEST_PAGE), "cursor": _SEQ})
+    limit, skip = asked.get("limit", LONGEST_PAGE), asked.get("cursor", 0)
+    strada().ledger.load(known_id(transaction), who.merchant)
+    rows = strada().payments.journal.read(transaction, skip, limit + 1)
+    more = len(rows) > limit
+    return json_response(_list(rows[:limit], str(skip + limit) if more else None))
+
+
 def _csv(merchant: str, asked: schemas.ListQuery) -> Response:
     """The whole history that the filters select, oldest columns first, streamed."""
 

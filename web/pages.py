@@ -35,19 +35,24 @@ def come_back(token: str, leg: str) -> Response:
     given = request.args.getlist("pg_token")
     if len(given) > 1 or not all(map(_CREDENTIAL.fullmatch, given)):
         return _page("refused", 400)
+    credential = given[0] if given else None
+    returns = _strada().returns
     try:
-        row = _strada().returns.find(token)
+        row = returns.find(token)
         bounce = _bounce_url(row, leg)
         if request.method == "HEAD" or is_prefetch(request.headers):
+            returns.passed_over(row["id"], leg, credential, "prefetch")
             return _page("nothing_done", 200)
         if bounce is not None:
+            returns.passed_over(row["id"], leg, credential, "passed_on_to_the_app")
             return _bounce(row, bounce, given)
-        row = _strada().returns.hit(token, leg, given[0] if given else None, g.request_id)
+        row = returns.hit(token, leg, credential, g.request_id)
     except EngineError as error:
         if isinstance(error, StorageTrouble):
             later = _page("later", 503)
             later.headers["Retry-After"] = str(error.retry_after)
             return later
+        returns.passed_over(error.extra.get("transaction_id"), leg, credential, error.code)
         return _page("gone" if error.code == "gone" else "unknown_link", _status(error))
     return _send_on(row)
 

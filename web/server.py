@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -109,12 +110,19 @@ def listen(app: Flask, host: str, port: int, threads: int) -> Any:
 def run(app: Flask, host: str, port: int, threads: int) -> None:
     """Serve an app in this thread until a signal ends it."""
     server = listen(app, host, port, threads)
-    server.task_dispatcher.shutdown = partial(
-        server.task_dispatcher.shutdown, cancel_pending=False, timeout=DRAIN_S
-    )
+    drain = partial(server.task_dispatcher.shutdown, cancel_pending=False, timeout=DRAIN_S)
+    server.task_dispatcher.shutdown = partial(_shut_down, app, drain)
     signal.signal(signal.SIGTERM, _end)
     _LOG.info("listening on http://%s:%s", host, server.effective_port)
     server.run()
+
+
+def _shut_down(app: Flask, drain: Callable[[], object]) -> None:
+    """Event streams would outlive the patience of whoever sent the signal: they end first."""
+    streams = app.extensions.get("streams")
+    if streams is not None:
+        streams.end()
+    drain()
 
 
 def _end(number: int, frame: Any) -> None:

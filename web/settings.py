@@ -46,6 +46,7 @@ class Settings:
     state_dir: str = ""
     audit_signing_key: str = ""
     checkpoint_s: float = 10.0
+    retention_days: int = 1826
     log_level: str = "INFO"
 
     @property
@@ -74,6 +75,8 @@ class Settings:
                 raise SettingError(f"{PREFIX}{name.upper()} must be above 0")
         for name in ("base_url", "kakaopay_base_url"):
             _check_url(f"{PREFIX}{name.upper()}", getattr(self, name))
+        if not 1 <= self.retention_days <= 36_500:
+            raise SettingError("STRADA_RETENTION_DAYS is 1 to 36500")
         if not 1 <= self.threads <= 1000:
             raise SettingError("STRADA_THREADS is 1 to 1000")
         try:

@@ -40,7 +40,8 @@ def test_every_connection_is_durable(house: House) -> None:
     other = threading.Thread(target=look)
     other.start()
     other.join()
-    assert found == [{"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}]
+    expected = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1}
+    assert found == [expected]
 
 
 @pytest.mark.parametrize("change", CHECKS)

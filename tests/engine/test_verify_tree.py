@@ -34,7 +34,7 @@ class Insider:
         house.store.db.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         shutil.copy(house.store.path, path)
         self.store = Store(f"sqlite:///{path}")
-        for name in TRIGGERS.split():
+        for name in (*TRIGGERS.split(), "feed_never_deleted"):
             self.do(f"DROP TRIGGER {name}")
         self.do("PRAGMA foreign_keys = 0")
 
@@ -50,6 +50,7 @@ class Insider:
             "SELECT t.stream, t.seq, e.hash FROM tree t JOIN entries e "
             "ON e.stream = t.stream AND e.seq = t.seq ORDER BY t.position"
         )
+        self.do("DELETE FROM feed")
         self.do("DELETE FROM tree")
         self.do("DELETE FROM tree_nodes")
         for position, row in enumerate(rows):
@@ -57,6 +58,10 @@ class Insider:
         leaves = [leaf_hash(bytes.fromhex(row["hash"])) for row in rows]
         for node in append(0, leaves, lambda level, place: b"")[0]:
             self.do("INSERT INTO tree_nodes VALUES (?, ?, ?)", *node)
+        self.do(
+            "INSERT INTO feed SELECT x.merchant, t.position FROM tree t "
+            "JOIN transactions x ON x.id = t.stream ORDER BY t.position"
+        )
 
     def row_to_fold(self, txn: str) -> None:
         last = [step.after for step in replay(self.store, txn)][-1]

@@ -34,7 +34,7 @@ VERIFYING: tuple[tuple[str, str, str, str, str, str], ...] = (
     ("processes forget the last range", "P9", "engine/sweep.py", "zip([None, *ends], [*ends, None], strict=True)", "zip([None, *ends], [*ends], strict=False)", f"{_SWEEP}::test_two_processes_report_what_one_does"),
     ("a salt in two spellings", "P9", "engine/verify.py", "if _SALT.fullmatch(text) is None:", "if False:", "tests/engine/test_verify.py"),
     ("a checkpoint unread", "P9", "engine/sweep.py", "*verify_tree(store, checkpoint)", "*verify_tree(store, None)", f"{_TAMPER}::test_a_rewrite_is_seen_by_a_checkpoint_alone"),
-    ("the tree unread", "P9", "engine/sweep.py", "*verify_tree(store, checkpoint)", "", f"{_TAMPER}::test_every_random_tampering_is_found_and_named"),
+    ("the tree unread", "P9", "engine/sweep.py", "*verify_tree(store, checkpoint), ", "", f"{_TAMPER}::test_every_random_tampering_is_found_and_named"),
     ("clean books alarm", "P9", "engine/verify_tree.py", "return any(left) or", "return not any(left) or", f"{_TAMPER}::test_no_clean_book_raises_an_alarm"),
     ("alone: no hash", "P9", _ALONE, 'must(sha(b"strada/entry/1\\n", raw).hex() == digest', 'must(True', f"{_EXPORT}::test_a_changed_bundle_is_broken"),
     ("alone: no root", "P9", _ALONE, "and self.heads[size] != self.tree.root()", "and False", f"{_TAMPER}::test_every_random_tampering_is_found_and_named"),

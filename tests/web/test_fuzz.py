@@ -10,7 +10,7 @@ from storefront import Site
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "3"))
 """For each operation in each phase."""
-SEED = int(os.environ.get("FUZZ_SEED", "20261123"))
+SEED = int(os.environ.get("FUZZ_SEED", "20261124"))
 
 
 def test_nothing_sent_finds_an_undocumented_answer(site: Site) -> None:

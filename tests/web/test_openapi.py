@@ -93,7 +93,7 @@ def test_operations_have_the_names_that_clients_are_made_from() -> None:
             "completeTransaction cancelTransaction failTransaction refundTransaction "
             "updateTransactionStatus listTransitions getChart getChartVersion returnFromGateway "
             "explainProblem isAlive isReady getOpenApi showDocs getCheckpoint proveInclusion "
-            "proveConsistency exportBook"
+            "proveConsistency exportBook listEvents listJournal"
         ).split()
     )
 
@@ -343,6 +343,8 @@ ANSWERS: Mapping[str, tuple[str, int, Walk]] = {
     "proof": ("proveInclusion", 200, _audited("proof/{transaction}/2")),
     "growth": ("proveConsistency", 200, _audited("consistency?from=1")),
     "export": ("exportBook", 200, _audited("export")),
+    "journal": ("listJournal", 200, _get("/v1/transactions/{transaction}/journal")),
+    "feed": ("listEvents", 200, _get("/v1/events?limit=3")),
     "problem": ("explainProblem", 200, _get("/problems/not_found")),
     "no problem": ("explainProblem", 404, _get("/problems/nothing")),
     "alive": ("isAlive", 200, _get("/healthz")),

@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "simulate": "simulate:simulate",
     "transactions": "transactions:transactions",
     "resolve": "transactions:resolve_review",
+    "erase": "erase:erase",
     "reconcile": "audit:reconcile_books",
     "audit": "audit:audit",
 }

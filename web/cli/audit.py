@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -18,13 +18,12 @@ from engine.reconcile import Compared, reconcile
 from engine.store import Store
 from engine.sweep import audit as audit_all
 from engine.verify import Report, replay
-from engine.verify_tree import verify_tree
 from web.cli.export import export_book
 from web.cli.heads import COMMANDS, checkpoint_of
 from web.cli.progress import counting
 from web.cli.shared import Context, Fail, failing, show_json, show_table, with_json
-from web.cli.timeline import lines
-from web.wiring import Strada
+from web.cli.timeline import walk
+from web.cli.travel import diff
 
 DAY_US = 86_400 * 1_000_000
 
@@ -71,11 +70,6 @@ def _run(store: Store, held: Checkpoint | None, jobs: int, quiet: bool) -> Repor
         return audit_all(store, held, jobs, advance)
 
 
-def with_tree(strada: Strada, report: Report, held: Checkpoint | None = None) -> Report:
-    """The report with what is wrong with the tree, or with it and a checkpoint."""
-    return replace(report, findings=(*report.findings, *verify_tree(strada.store, held)))
-
-
 def as_dict(report: Report) -> dict[str, object]:
     """A report as JSON."""
     return {
@@ -99,17 +93,21 @@ def show_report(report: Report) -> None:
         click.echo(f"{found.stream} {found.seq}: expected {found.expected}")
 
 
-for command in (*COMMANDS, export_book):
+for command in (*COMMANDS, export_book, diff):
     audit.add_command(command)
 
 
 @audit.command("replay")
 @click.argument("transaction")
+@click.option("--step", "pausing", is_flag=True, help="Wait for a key after each entry.")
 @with_json
 @click.pass_obj
 @failing
-def replay_log(obj: Context, transaction: str, as_json: bool) -> None:
-    """Fold a payment's log step by step. No gateway is asked."""
+def replay_log(obj: Context, transaction: str, pausing: bool, as_json: bool) -> None:
+    """Fold a payment's log step by step: each entry, and the facts that it changed.
+
+    No gateway is asked.
+    """
     steps = []
     try:
         for step in replay(obj.strada.store, transaction):
@@ -123,8 +121,11 @@ def replay_log(obj: Context, transaction: str, as_json: bool) -> None:
         last = steps[-1].after
         state = {name: getattr(last, name) for name in last.__slots__} if last else None
         return show_json({"transitions": entries, "folded": state})
-    for line in lines(steps):
-        click.echo(line)
+    console = Console(highlight=False)
+    for number, line in enumerate(walk(steps)):
+        if pausing and number:
+            click.pause()
+        console.print(line, soft_wrap=True)
     last = steps[-1].after
     if last is not None:
         click.echo(

@@ -17,12 +17,13 @@ import requests
 from flask import Flask
 
 from engine.clock import Clock
-from engine.verify import replay, verify
+from engine.sweep import audit
+from engine.verify import replay
 from providers.kakaopay import simulator
 from web import assets, wiring
 from web import demo as shop
 from web.app import create_app
-from web.cli.audit import show_report, with_tree
+from web.cli.audit import show_report
 from web.cli.shared import Context, Fail, failing
 from web.cli.timeline import lines
 from web.demo_calls import Calls, listen_to_gateway, listen_to_strada
@@ -157,7 +158,7 @@ def _once(built: Town) -> None:
     for line in lines(replay(built.strada.store, transaction)):
         click.echo(line)
     built.strada.audit.checkpoints.head()
-    report = with_tree(built.strada, verify(built.strada.store))
+    report = audit(built.strada.store)
     show_report(report)
     if not report.whole:
         raise SystemExit(1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from web.openapi import answers, audit, bodies, operations, parameters, refusals, shapes
+from web.openapi import answers, audit, bodies, events, operations, parameters, refusals, shapes
 from web.openapi.operations import Operation
 
 TITLE = "Strada"
@@ -44,7 +44,7 @@ TAGS = {
     "Customer pages": "What a customer's browser sees.",
     "Service": "Health, and this document.",
 }
-_PARAMETERS = {**parameters.PARAMETERS, **audit.PARAMETERS}
+_PARAMETERS = {**parameters.PARAMETERS, **audit.PARAMETERS, **events.PARAMETERS}
 
 
 def document() -> dict[str, Any]:
@@ -59,11 +59,12 @@ def document() -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
-        "paths": _paths((*operations.OPERATIONS, *audit.OPERATIONS)),
+        "paths": _paths((*operations.OPERATIONS, *audit.OPERATIONS, *events.OPERATIONS)),
         "components": {
             "schemas": {
                 **shapes.SCHEMAS,
                 **audit.SCHEMAS,
+                **events.SCHEMAS,
                 **bodies.schemas(),
                 **refusals.schemas(),
             },

@@ -1,0 +1,15 @@
+"""The journal: what came from outside, and what became of it."""
+
+from typing import Any
+
+from engine.schema import create_journal, drop_journal
+
+
+def up(migrator: Any, db: Any) -> None:
+    """Create it."""
+    create_journal(db)
+
+
+def down(migrator: Any, db: Any) -> None:
+    """Drop it. It is no part of the log."""
+    drop_journal(db)
