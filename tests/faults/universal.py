@@ -113,7 +113,7 @@ def _together(store: Store) -> Iterator[str]:
     published = "SELECT stream, seq FROM outbox"
     if store.row("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'tree'"):
         published += " UNION ALL SELECT stream, seq FROM tree"
-    for row in store.rows(f"SELECT stream, seq FROM entries EXCEPT {published}"):
+    for row in store.rows(f"SELECT stream, seq FROM entries EXCEPT SELECT * FROM ({published})"):
         yield f"step: entry {row['stream']} {row['seq']} never reached the outbox"
     operations = {row["id"]: row for row in store.rows("SELECT * FROM operations")}
     yield from _operations_of_the_log(store, operations)
