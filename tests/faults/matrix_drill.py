@@ -88,8 +88,8 @@ BUGS = (
         "no order-id check",
         "P3",
         "engine/evidence.py",
-        "        and truth.order_id == folded.id\n        and truth.user_id",
-        "        and truth.user_id",
+        "        and truth.order_id == folded.id\n        and case.user in",
+        "        and case.user in",
         "wrong_order",
     ),
     Bug(
