@@ -500,3 +500,8 @@ def _regrow(book: Book) -> None:
         book.sql("INSERT INTO tree VALUES (?, ?, ?, ?)", position, *row.values())
         for node in grown.push(leaf_hash(bytes.fromhex(row["hash"]))):
             book.sql("INSERT INTO tree_nodes VALUES (?, ?, ?)", *node)
+    book.sql("DELETE FROM feed")
+    book.sql(
+        "INSERT INTO feed (merchant, position) SELECT t.merchant, tree.position FROM tree "
+        "JOIN transactions t ON t.id = tree.stream"
+    )

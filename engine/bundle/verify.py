@@ -51,6 +51,7 @@ book.merchant_changed merchant:name settings_sha256:hash
 book.account_set merchant:name provider:name account:name
 book.key_created key:name merchant:name scopes:names
 book.key_revoked key:name
+book.erased merchant:name customer?:hash payments:int entries:int entries_sha256:hash
 book.exported scope:name merchant?:name since?:int until?:int
 book.signing_key_adopted key:name public_key:name replaces?:name
 book.checkpoint_made size:int root:hash key:name
@@ -69,7 +70,6 @@ GUARDS: dict[str, Callable[[Dict, Dict, Dict], bool]] = {
     "remaining>0": lambda f, e, d: f["captured"] - d.get("refunded_total", 0) > 0,
     "target==intent.source": lambda f, e, d: e["target"] == f["intent"].get("source"),
 }
-
 class Bad(Exception):
     """What was expected instead."""
 
