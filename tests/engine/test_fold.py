@@ -65,7 +65,7 @@ Event = str | tuple[str, dict[str, Any]]
 
 
 def entry(before: Folded | None, event: Event) -> Entry:
-    """The honest next entry of this event; changes go to its data, or to its fields of that name."""
+    """The honest next entry of this event; changes go to fields of that name, or to its data."""
     name, changes = (event, {}) if isinstance(event, str) else event
     seq = before.head_seq + 1 if before else 1
     source = before.status if before else None
@@ -177,6 +177,11 @@ EFFECTS: dict[str, tuple[tuple[Event, ...], Event, dict[str, Any]]] = {
         (*PAID, "refund", "refund_settled", ("refund", {"expected_total": 600})),
         ("refund_settled", {"refunded_total": 600, "tax_free_total": 60, "vat_total": 40}),
         _NO_INTENT | {"refunded_amount": 600, "refunded_tax_free": 60, "refunded_vat": 40},
+    ),
+    "refunded without tax parts": (
+        (*PAID, ("refund", {"tax_free": 0, "vat": 0})),
+        ("refund_settled", {"tax_free_total": 0, "vat_total": 0}),
+        _NO_INTENT | {"refunded_amount": 300},
     ),
     "refund found": (PAID, "refund_found", _GIVEN_BACK),
     "refund without tax": (
@@ -320,6 +325,11 @@ WRONG: list[tuple[tuple[Event, ...], Event, str]] = [
     ((*PAID, "refund"), ("refund_settled", {"vat_total": 21}), _TOTALS),
     (_TWICE, "refund_found", _GROWS),
     (_TWICE, ("refund_found", {"refunded_total": 301, "tax_free_total": 29}), _GROWS),
+    (
+        _TWICE,
+        ("refund_found", {"refunded_total": 301, "tax_free_total": 29, "vat_total": 40}),
+        _GROWS,
+    ),
     (_TWICE, ("refund_found", {"refunded_total": 301, "vat_total": 19}), _GROWS),
     (_TWICE, ("refund_found", {"refunded_total": 1001}), _GROWS),
     (PAID, ("refund_found", {"tax_free_total": 101}), _TAX),
