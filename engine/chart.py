@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -278,16 +279,18 @@ def version_of(chart: Mapping[str, Any]) -> str:
 
 
 VERSION = version_of(document())
+_VERSION = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @cache
 def load(version: str) -> dict[str, Any] | None:
     """A chart by its version, present or old, from `engine/charts/`; None when never released."""
-    name = f"{version.removeprefix('sha256:')}.json"
-    found = resources.files("engine").joinpath("charts", name)
-    if not version.startswith("sha256:") or "/" in name or not found.is_file():
+    if _VERSION.fullmatch(version) is None:
         return None
-    chart: dict[str, Any] = json.loads(found.read_text("utf-8"))
+    found = resources.files("engine").joinpath("charts", f"{version.removeprefix('sha256:')}.json")
+    if not found.is_file():
+        return None
+    chart: dict[str, Any] = json.loads(found.read_bytes())
     return chart | {"version": version} if version_of(chart) == version else None
 
 
@@ -329,22 +332,33 @@ def mermaid() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _check() -> None:
-    """Fail at import when the chart breaks a rule that the rest of the engine stands on."""
-    ids = {state.id for state in PaymentChart.states}
+def problems_of(
+    states: Set[str],
+    edges: tuple[Transition, ...],
+    deadlines: Mapping[str, str | None],
+    wires: Mapping[str, str],
+) -> list[str]:
+    """What in a chart breaks a rule that the rest of the engine stands on, in words."""
+    events = {edge.event for edge in edges}
     library = set(dir(StateChart))
     reached = {INITIAL}
-    for _ in STATES:
-        reached |= {edge.target for edge in TRANSITIONS if edge.source in reached}
-    problems = [
-        *(f"state without a deadline: {state}" for state in ids - set(DEADLINES)),
-        *(f"deadline of no state: {state}" for state in set(DEADLINES) - ids),
-        *(f"unreachable state: {state}" for state in ids - reached),
-        *(f"name belongs to the library: {name}" for name in (ids | set(EVENTS)) & library),
-        *(f"wire name of no event: {event}" for event in set(HTTP_NAMES) - set(EVENTS)),
+    for _ in states:
+        reached |= {edge.target for edge in edges if edge.source in reached}
+    return [
+        *(f"state without a deadline: {state}" for state in sorted(states - set(deadlines))),
+        *(f"deadline of no state: {state}" for state in sorted(set(deadlines) - states)),
+        *(f"unreachable state: {state}" for state in sorted(states - reached)),
+        *(f"name belongs to the library: {name}" for name in sorted((states | events) & library)),
+        *(f"wire name of no event: {event}" for event in sorted(set(wires) - events)),
     ]
+
+
+def require_none(problems: list[str]) -> None:
+    """Fail, at import, when the chart has any."""
     if problems:
         raise ImportError("the chart is broken: " + "; ".join(problems))
 
 
-_check()
+require_none(
+    problems_of({state.id for state in PaymentChart.states}, TRANSITIONS, DEADLINES, HTTP_NAMES)
+)
