@@ -30,7 +30,9 @@ class Slot:
     open_targets: frozenset[str]
 
 
-def _cond(guard_id: str) -> Callable[..., bool]:
+def condition(guard_id: str) -> Callable[..., bool]:
+    """What the machine asks at an edge with this guard: whether its target is open."""
+
     def holds(model: Slot, target: State) -> bool:
         return target.value in model.open_targets
 
@@ -60,32 +62,32 @@ class PaymentChart(StateChart[Slot]):
     captured_unwanted = State()
 
     make_ready = created.to(ready)
-    approve = ready.to(approving, cond=_cond("attempts<5"))
-    approval_confirmed = approving.to(approved, cond=_cond("captured==amount"))
+    approve = ready.to(approving, cond=condition("attempts<5"))
+    approval_confirmed = approving.to(approved, cond=condition("captured==amount"))
     approval_declined = approving.to(failed)
     approval_not_taken = approving.to(ready)
     complete = approved.to(completed) | partially_refunded.to(
-        completed, cond=_cond("completed_at==null")
+        completed, cond=condition("completed_at==null")
     )
     cancel = created.to(cancelled) | ready.to(cancelled)
     fail = created.to(failed) | ready.to(failed)
-    expire = created.to(expired, cond=_cond("now>=expires_at")) | ready.to(
-        expired, cond=_cond("now>=expires_at")
+    expire = created.to(expired, cond=condition("now>=expires_at")) | ready.to(
+        expired, cond=condition("now>=expires_at")
     )
     refund = (
-        approved.to(refunding, cond=_cond("amount<=refundable"))
-        | completed.to(refunding, cond=_cond("amount<=refundable"))
-        | partially_refunded.to(refunding, cond=_cond("amount<=refundable"))
-        | captured_unwanted.to(refunding, cond=_cond("amount==refundable"))
+        approved.to(refunding, cond=condition("amount<=refundable"))
+        | completed.to(refunding, cond=condition("amount<=refundable"))
+        | partially_refunded.to(refunding, cond=condition("amount<=refundable"))
+        | captured_unwanted.to(refunding, cond=condition("amount==refundable"))
     )
-    refund_settled = refunding.to(refunded, cond=_cond("remaining==0")) | refunding.to(
-        partially_refunded, cond=_cond("remaining>0")
+    refund_settled = refunding.to(refunded, cond=condition("remaining==0")) | refunding.to(
+        partially_refunded, cond=condition("remaining>0")
     )
     refund_rejected = (
-        refunding.to(approved, cond=_cond("target==intent.source"))
-        | refunding.to(completed, cond=_cond("target==intent.source"))
-        | refunding.to(partially_refunded, cond=_cond("target==intent.source"))
-        | refunding.to(captured_unwanted, cond=_cond("target==intent.source"))
+        refunding.to(approved, cond=condition("target==intent.source"))
+        | refunding.to(completed, cond=condition("target==intent.source"))
+        | refunding.to(partially_refunded, cond=condition("target==intent.source"))
+        | refunding.to(captured_unwanted, cond=condition("target==intent.source"))
     )
     charge_found = (
         cancelled.to(captured_unwanted)
@@ -93,14 +95,14 @@ class PaymentChart(StateChart[Slot]):
         | expired.to(captured_unwanted)
     )
     refund_found = (
-        approved.to(partially_refunded, cond=_cond("remaining>0"))
-        | approved.to(refunded, cond=_cond("remaining==0"))
-        | completed.to(partially_refunded, cond=_cond("remaining>0"))
-        | completed.to(refunded, cond=_cond("remaining==0"))
-        | partially_refunded.to(partially_refunded, cond=_cond("remaining>0"))
-        | partially_refunded.to(refunded, cond=_cond("remaining==0"))
-        | captured_unwanted.to(partially_refunded, cond=_cond("remaining>0"))
-        | captured_unwanted.to(refunded, cond=_cond("remaining==0"))
+        approved.to(partially_refunded, cond=condition("remaining>0"))
+        | approved.to(refunded, cond=condition("remaining==0"))
+        | completed.to(partially_refunded, cond=condition("remaining>0"))
+        | completed.to(refunded, cond=condition("remaining==0"))
+        | partially_refunded.to(partially_refunded, cond=condition("remaining>0"))
+        | partially_refunded.to(refunded, cond=condition("remaining==0"))
+        | captured_unwanted.to(partially_refunded, cond=condition("remaining>0"))
+        | captured_unwanted.to(refunded, cond=condition("remaining==0"))
     )
 
 
@@ -146,9 +148,10 @@ class Transition:
     guard: str | None
 
 
-def _edges() -> tuple[Transition, ...]:
+def edges_in(machine: type[StateChart[Slot]]) -> tuple[Transition, ...]:
+    """The edges of a machine in the order of its events, then of our states."""
     found = []
-    for state in PaymentChart.states:
+    for state in machine.states:
         for edge in state.transitions:
             names = [spec.func.__name__ for spec in edge.cond]
             for event in edge.events:
@@ -160,7 +163,7 @@ def _edges() -> tuple[Transition, ...]:
                         names[0] if names else None,
                     )
                 )
-    order = list(PaymentChart.__dict__)
+    order = list(machine.__dict__)
     return tuple(
         sorted(
             found,
@@ -169,7 +172,7 @@ def _edges() -> tuple[Transition, ...]:
     )
 
 
-TRANSITIONS: tuple[Transition, ...] = _edges()
+TRANSITIONS: tuple[Transition, ...] = edges_in(PaymentChart)
 EVENTS: tuple[str, ...] = tuple(dict.fromkeys(edge.event for edge in TRANSITIONS))
 _LEAVING: Mapping[tuple[str, str], tuple[Transition, ...]] = {
     (source, event): tuple(e for e in TRANSITIONS if (e.source, e.event) == (source, event))

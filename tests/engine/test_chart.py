@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from engine import chart
-from engine.chart import GuardRefused, Illegal, Transition
+from engine.chart import GuardRefused, Illegal, Slot, Transition
 from engine.guards import GUARDS, Facts, Given
 
 PAIRS = list(itertools.product(chart.STATES, chart.EVENTS))
@@ -115,6 +116,21 @@ def test_a_released_chart_gives_its_edges_and_guards() -> None:
 def test_an_impossible_total_is_refused_by_the_first_guard() -> None:
     beyond = chart.decide("refund_settled", "refunding", WILLING, Given(refunded_total=101))
     assert beyond == GuardRefused("remaining>0", "no_money_remains")
+
+
+def test_the_edges_of_the_machine_are_those_released() -> None:
+    released = chart.load(chart.VERSION)
+    assert released is not None
+    wires = chart.HTTP_NAMES
+    edges = [dataclasses.asdict(edge) for edge in chart.edges_in(chart.PaymentChart)]
+    assert [e | {"http": wires.get(e["event"])} for e in edges] == released["transitions"]
+
+
+def test_an_edge_is_open_to_the_targets_that_guards_allow() -> None:
+    holds = chart.condition("attempts<5")
+    assert holds.__name__ == "attempts<5"
+    assert holds(Slot("ready", frozenset({"approving"})), chart.PaymentChart.approving)
+    assert not holds(Slot("ready", frozenset({"approving"})), chart.PaymentChart.ready)
 
 
 GO = Transition("go", "created", "going", None)

@@ -8,7 +8,7 @@ import pytest
 
 from engine import entry
 from engine.canonical import MAX_INTEGER
-from engine.entry import KEYS, ZERO_HASH, MalformedEntry, check, seal
+from engine.entry import KEYS, ZERO_HASH, MalformedEntry, Schema, check, schema, seal
 
 FIELDS: dict[str, Any] = {
     "v": 1,
@@ -58,7 +58,7 @@ WRONG: dict[str, list[Any]] = {
 """Type of a field → what it takes, at its limits, and what it refuses, beyond them."""
 
 
-def _every_schema() -> dict[str, tuple[dict[str, Any], entry.Schema]]:
+def _every_schema() -> dict[str, tuple[dict[str, Any], Schema]]:
     found = {f"{event}": (FIELDS | {"event": event}, of) for event, of in _TRANSITIONS.items()}
     for event in _TRANSITIONS:
         refused = FIELDS | {"kind": "refusal", "event": event}
@@ -79,8 +79,8 @@ EVENTS = pytest.mark.parametrize("name", list(SCHEMAS))
 
 def full(name: str) -> dict[str, Any]:
     """An entry of this event with every field that its data may have."""
-    fields, schema = SCHEMAS[name]
-    data = {field: RIGHT[kind][0] for field, kind in schema.fields.items()}
+    fields, of = SCHEMAS[name]
+    data = {field: RIGHT[kind][0] for field, kind in of.fields.items()}
     if fields["kind"] == "evidence":
         data |= {"verdict": "applied", "channel": "live"}
     return fields | {"data": data}
@@ -100,10 +100,10 @@ def test_every_event_may_carry_all_its_fields(name: str) -> None:
 
 @EVENTS
 def test_only_optional_fields_may_be_absent(name: str) -> None:
-    whole, schema = full(name), SCHEMAS[name][1]
-    for field in schema.fields:
+    whole, of = full(name), SCHEMAS[name][1]
+    for field in of.fields:
         bare = whole | {"data": {k: v for k, v in whole["data"].items() if k != field}}
-        if field in schema.optional:
+        if field in of.optional:
             check(bare)
         else:
             assert refusal(bare) == "data lacks a field of its event"
@@ -119,8 +119,8 @@ def test_no_event_takes_a_field_it_does_not_name(name: str) -> None:
 
 @EVENTS
 def test_every_field_holds_its_type_to_the_limit(name: str) -> None:
-    whole, schema = full(name), SCHEMAS[name][1]
-    for field, kind in schema.fields.items():
+    whole, of = full(name), SCHEMAS[name][1]
+    for field, kind in of.fields.items():
         for value in WRONG[kind]:
             wrong = whole | {"data": whole["data"] | {field: value}}
             assert refusal(wrong) == f"data.{field} has the wrong type"
@@ -217,6 +217,12 @@ def test_an_event_belongs_to_its_kind_and_stream(fields: dict[str, Any]) -> None
 def test_evidence_names_a_known_verdict_and_channel(change: dict[str, Any]) -> None:
     unknown = EVIDENCE | {"data": EVIDENCE["data"] | change}
     assert refusal(unknown) == "evidence names an unknown verdict or channel"
+
+
+def test_a_schema_names_its_optional_fields_in_words() -> None:
+    fields = {"op": "name", "code": "name"}
+    assert schema(**fields) == Schema(fields, frozenset())
+    assert schema("op code", **fields) == Schema(fields, frozenset(fields))
 
 
 def test_a_sealed_entry_carries_its_version_and_bytes() -> None:
