@@ -133,6 +133,25 @@ def test_an_edge_is_open_to_the_targets_that_guards_allow() -> None:
     assert not holds(Slot("ready", frozenset({"approving"})), chart.PaymentChart.ready)
 
 
+def test_the_table_has_a_row_for_each_edge() -> None:
+    header, line, first, *rows = chart.markdown().splitlines()
+    assert (header, line) == ("| event | HTTP | from | to | guard |", "|---|---|---|---|---|")
+    assert first == "| `make_ready` | `ready` | created | ready |  |"
+    assert "| `expire` |  | ready | expired | `now>=expires_at` |" in rows
+    assert len(rows) + 1 == len(chart.TRANSITIONS)
+    assert chart.markdown().endswith(" |\n")
+
+
+def test_the_diagram_begins_and_ends_where_a_payment_does() -> None:
+    title, begin, first, *lines = chart.mermaid().splitlines()
+    assert (title, begin) == ("stateDiagram-v2", "    [*] --> created")
+    assert first == "    created --> ready: make_ready"
+    assert "    ready --> approving: approve [attempts<5]" in lines
+    ends = [f"    {state} --> [*]" for state in ("refunded", "cancelled", "failed", "expired")]
+    assert lines[len(chart.TRANSITIONS) - 1 :] == ends
+    assert chart.mermaid().endswith("\n")
+
+
 GO = Transition("go", "created", "going", None)
 STAY = Transition("stay", "going", "gone", None)
 SOUND: dict[str, Any] = {

@@ -182,7 +182,7 @@ BAD: dict[str, tuple[Insider, int, str]] = {
         for fields in ("x", "[]", '{"item_name":1}', '{"item_name":["z","a"]}', '{"a":' * 5_000)
     },
     **{
-        f"the copy of {column}": (
+        f"the copy of {named} as {value[:40]}": (
             lambda desk, column=column, value=value: desk.set(
                 "transactions", f"{column} = ?", value
             ),
@@ -295,6 +295,15 @@ def test_names_that_are_no_text_are_shown(desk: Desk) -> None:
     desk.sql("UPDATE personal SET stream = CAST(x'fd' AS TEXT) WHERE stream = ?", desk.bare)
     found = [(finding.stream, finding.seq) for finding in verify(desk.book.store).findings]
     assert found == [("\\xff", 1), ("\\xfe", 1), ("\\xfd", 1)]
+
+
+def test_a_stream_of_nothing_has_nothing_wrong(desk: Desk) -> None:
+    assert verify_stream(desk.book.store, b"txn_nobody") is None
+
+
+def test_values_of_the_book_are_copied_to_no_row(desk: Desk) -> None:
+    desk.sql("INSERT INTO personal VALUES ('book', 1, '{}')")
+    assert verify_stream(desk.book.store, b"book") is None
 
 
 def test_erased_personal_values_leave_the_stream_whole(desk: Desk) -> None:
