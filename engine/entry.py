@@ -208,7 +208,7 @@ def hash_of(raw: bytes) -> str:
 
 def commitment(field_name: str, salt: bytes, value: str) -> str:
     """SHA-256("strada/commit/1\\n" ‖ field ‖ 0x00 ‖ 32-byte salt ‖ UTF-8 value), lower-case hex."""
-    return hashlib.sha256(commitment_begins(field_name) + salt + value.encode("utf-8")).hexdigest()
+    return hashlib.sha256(commitment_begins(field_name) + salt + value.encode()).hexdigest()
 
 
 def commitment_begins(field_name: str) -> bytes:

@@ -314,6 +314,7 @@ def test_erased_personal_values_leave_the_stream_whole(desk: Desk) -> None:
 def test_replay_gives_every_step_and_stops_at_the_first_bad(desk: Desk) -> None:
     steps = list(replay(desk.book.store, desk.txn))
     assert [step.entry.fields for step in steps] == desk.entries()
+    assert [step.entry.raw for step in steps] == [canonical(one) for one in desk.entries()]
     assert [step.after.head_seq for step in steps if step.after] == list(range(1, 9))
     assert [step.after for step in replay(desk.book.store, "book")][:1] == [None]
     desk.set("entries", "hash = ?", ZERO_HASH, seq=3)

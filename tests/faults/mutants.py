@@ -43,19 +43,67 @@ TESTS = {
     "verify": f"{_UNIT}findings.py",
 }
 """Module → the tests that must see its mutants."""
+
+
+def _instead(function: str, old: str, *new: str) -> set[str]:
+    """Mutants of one line, as `changed` tells them."""
+    return {f"{function}: {old} → {other}" for other in new}
+
+
+def _cased(function: str, code: str) -> set[str]:
+    """SQL without literals in another case of letters, in which it means the same."""
+    assert "'" not in code
+    before, text, after = re.split(r"(?<=\")(?=[A-Z(])|(?=\"$)", code, maxsplit=2)
+    return _instead(
+        function, code, *(f"{before}{one}{after}" for one in (text.lower(), text.upper()))
+    )
+
+
+def _unstrict(function: str, before: str, names: str, after: str) -> set[str]:
+    """A zip that does not hold the lengths against each other, where they cannot differ."""
+    found = (
+        f"{before}zip({names}, row, {end}){after}" for end in ("strict=None", "", "strict=False")
+    )
+    return _instead(function, f"{before}zip({names}, row, strict=True){after}", *found)
+
+
 EXPLAINED: dict[str, frozenset[str]] = {
-    "entry": frozenset(
-        {
-            "commitment: return hashlib.sha256(commitment_begins(field_name) + salt + "
-            'value.encode("utf-8")).hexdigest() → return hashlib.sha256('
-            'commitment_begins(field_name) + salt + value.encode("UTF-8")).hexdigest()'
-        }
-    ),
-    "canonical": frozenset(
-        {
-            'canonical: return _ENCODER.encode(value).encode("utf-8")'
-            ' → return _ENCODER.encode(value).encode("UTF-8")'
-        }
+    "verify": frozenset(
+        _cased(
+            "verify",
+            'counts = "SELECT CAST(stream AS BLOB), COUNT(*) FROM entries GROUP BY stream '
+            'ORDER BY stream"',
+        )
+        | _cased(
+            "_rows_without_log", '"SELECT CAST(id AS BLOB) FROM transactions t WHERE NOT EXISTS "'
+        )
+        | _cased(
+            "_rows_without_log",
+            '"(SELECT 1 FROM entries e WHERE e.stream = t.id AND e.seq = 1) ORDER BY id"',
+        )
+        | _cased(
+            "_personal_without_log",
+            '"SELECT CAST(stream AS BLOB), seq FROM personal p WHERE NOT EXISTS "',
+        )
+        | _cased(
+            "_personal_without_log",
+            '"(SELECT 1 FROM entries e WHERE e.stream = p.stream) ORDER BY stream, seq"',
+        )
+        | _unstrict("_compare_row", "for name, copy in ", "COLUMNS", ":")
+        | _unstrict("_copied_wrong", "copies: dict[str, bytes | None] = dict(", "_PERSONAL", ")")
+        | _instead(
+            "_read",
+            "for name, copy in zip(_COPIES, row, strict=False):",
+            "for name, copy in zip(_COPIES, row, strict=None):",
+            "for name, copy in zip(_COPIES, row, ):",
+        )
+        | _instead("verify_stream", "reached: list[int] = [0]", "reached: list[int] = [1]")
+        | _instead("_steps", "head, seq, at = ZERO_HASH, 0, -1", "head, seq, at = ZERO_HASH, 0, -2")
+        | _instead(
+            "_url_wrong",
+            'copies = dict.fromkeys(URL_FIELDS) | json.loads((urls or b"").decode())',
+            'copies = dict.fromkeys(URL_FIELDS) | json.loads((urls or b"XXXX").decode())',
+        )
     ),
 }
 """Module → the survivors that `tests/README.md` explains; every other is a gap."""
