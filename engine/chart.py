@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any, cast
 
 from statemachine import State, StateChart
@@ -285,22 +286,29 @@ VERSION = version_of(document())
 _VERSION = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-@cache
-def load(version: str) -> dict[str, Any] | None:
-    """A chart by its version, present or old, from `engine/charts/`; None when never released."""
+CHARTS = resources.files("engine").joinpath("charts")
+
+
+def released_in(folder: Traversable, version: str) -> dict[str, Any] | None:
+    """The chart of this version in a folder; None when its file is not there, or is another."""
     if _VERSION.fullmatch(version) is None:
         return None
-    found = resources.files("engine").joinpath("charts", f"{version.removeprefix('sha256:')}.json")
+    found = folder.joinpath(f"{version.removeprefix('sha256:')}.json")
     if not found.is_file():
         return None
     chart: dict[str, Any] = json.loads(found.read_bytes())
     return chart | {"version": version} if version_of(chart) == version else None
 
 
+@cache
+def load(version: str) -> dict[str, Any] | None:
+    """A chart by its version, present or old, from `engine/charts/`; None when never released."""
+    return released_in(CHARTS, version)
+
+
 def versions() -> list[str]:
     """Every chart that was ever released."""
-    folder = resources.files("engine").joinpath("charts")
-    names = sorted(path.name for path in folder.iterdir() if path.name.endswith(".json"))
+    names = sorted(path.name for path in CHARTS.iterdir() if path.name.endswith(".json"))
     return [f"sha256:{name.removesuffix('.json')}" for name in names]
 
 

@@ -107,6 +107,14 @@ def test_every_released_chart_is_loaded_with_its_version() -> None:
         assert chart.version_of(loaded) == version
 
 
+def test_a_chart_changed_on_disk_is_not_loaded(tmp_path: Path) -> None:
+    file = tmp_path / f"{chart.VERSION.removeprefix('sha256:')}.json"
+    file.write_text(json.dumps(chart.document()))
+    assert chart.released_in(tmp_path, chart.VERSION) == chart.load(chart.VERSION)
+    file.write_text(json.dumps(chart.document() | {"initial": "approved"}))
+    assert chart.released_in(tmp_path, chart.VERSION) is None
+
+
 def test_a_released_chart_gives_its_edges_and_guards() -> None:
     edges = {(edge.source, edge.event, edge.target): edge.guard for edge in chart.TRANSITIONS}
     assert chart.edges_of(chart.VERSION) == edges

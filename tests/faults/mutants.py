@@ -68,6 +68,9 @@ def _unstrict(function: str, before: str, names: str, after: str) -> set[str]:
 
 
 EXPLAINED: dict[str, frozenset[str]] = {
+    "chart": frozenset(
+        _instead("edges_in", "cast(State, edge.target).id,", "cast(None, edge.target).id,")
+    ),
     "verify": frozenset(
         _cased(
             "verify",
