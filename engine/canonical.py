@@ -19,7 +19,7 @@ _ENCODER = json.JSONEncoder(
 def canonical(value: Any) -> bytes:
     """The canonical bytes of `value`; raises ValueError for what has none."""
     _check(value)
-    return _ENCODER.encode(value).encode("utf-8")
+    return _ENCODER.encode(value).encode()
 
 
 def _check(value: Any) -> None:

@@ -49,8 +49,8 @@ class Operation:
 
     def said(self, prefix: str) -> str:
         """The code of the gateway's last word when it began with `prefix`, else nothing."""
-        last = self.last_evidence or ""
-        return last.removeprefix(prefix) if last.startswith(prefix) else ""
+        last = self.last_evidence
+        return last.removeprefix(prefix) if last and last.startswith(prefix) else ""
 
 
 @dataclass(frozen=True, slots=True)

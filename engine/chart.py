@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any, cast
 
 from statemachine import State, StateChart
@@ -29,7 +31,9 @@ class Slot:
     open_targets: frozenset[str]
 
 
-def _cond(guard_id: str) -> Callable[..., bool]:
+def condition(guard_id: str) -> Callable[..., bool]:
+    """What the machine asks at an edge with this guard: whether its target is open."""
+
     def holds(model: Slot, target: State) -> bool:
         return target.value in model.open_targets
 
@@ -59,32 +63,32 @@ class PaymentChart(StateChart[Slot]):
     captured_unwanted = State()
 
     make_ready = created.to(ready)
-    approve = ready.to(approving, cond=_cond("attempts<5"))
-    approval_confirmed = approving.to(approved, cond=_cond("captured==amount"))
+    approve = ready.to(approving, cond=condition("attempts<5"))
+    approval_confirmed = approving.to(approved, cond=condition("captured==amount"))
     approval_declined = approving.to(failed)
     approval_not_taken = approving.to(ready)
     complete = approved.to(completed) | partially_refunded.to(
-        completed, cond=_cond("completed_at==null")
+        completed, cond=condition("completed_at==null")
     )
     cancel = created.to(cancelled) | ready.to(cancelled)
     fail = created.to(failed) | ready.to(failed)
-    expire = created.to(expired, cond=_cond("now>=expires_at")) | ready.to(
-        expired, cond=_cond("now>=expires_at")
+    expire = created.to(expired, cond=condition("now>=expires_at")) | ready.to(
+        expired, cond=condition("now>=expires_at")
     )
     refund = (
-        approved.to(refunding, cond=_cond("amount<=refundable"))
-        | completed.to(refunding, cond=_cond("amount<=refundable"))
-        | partially_refunded.to(refunding, cond=_cond("amount<=refundable"))
-        | captured_unwanted.to(refunding, cond=_cond("amount==refundable"))
+        approved.to(refunding, cond=condition("amount<=refundable"))
+        | completed.to(refunding, cond=condition("amount<=refundable"))
+        | partially_refunded.to(refunding, cond=condition("amount<=refundable"))
+        | captured_unwanted.to(refunding, cond=condition("amount==refundable"))
     )
-    refund_settled = refunding.to(refunded, cond=_cond("remaining==0")) | refunding.to(
-        partially_refunded, cond=_cond("remaining>0")
+    refund_settled = refunding.to(refunded, cond=condition("remaining==0")) | refunding.to(
+        partially_refunded, cond=condition("remaining>0")
     )
     refund_rejected = (
-        refunding.to(approved, cond=_cond("target==intent.source"))
-        | refunding.to(completed, cond=_cond("target==intent.source"))
-        | refunding.to(partially_refunded, cond=_cond("target==intent.source"))
-        | refunding.to(captured_unwanted, cond=_cond("target==intent.source"))
+        refunding.to(approved, cond=condition("target==intent.source"))
+        | refunding.to(completed, cond=condition("target==intent.source"))
+        | refunding.to(partially_refunded, cond=condition("target==intent.source"))
+        | refunding.to(captured_unwanted, cond=condition("target==intent.source"))
     )
     charge_found = (
         cancelled.to(captured_unwanted)
@@ -92,14 +96,14 @@ class PaymentChart(StateChart[Slot]):
         | expired.to(captured_unwanted)
     )
     refund_found = (
-        approved.to(partially_refunded, cond=_cond("remaining>0"))
-        | approved.to(refunded, cond=_cond("remaining==0"))
-        | completed.to(partially_refunded, cond=_cond("remaining>0"))
-        | completed.to(refunded, cond=_cond("remaining==0"))
-        | partially_refunded.to(partially_refunded, cond=_cond("remaining>0"))
-        | partially_refunded.to(refunded, cond=_cond("remaining==0"))
-        | captured_unwanted.to(partially_refunded, cond=_cond("remaining>0"))
-        | captured_unwanted.to(refunded, cond=_cond("remaining==0"))
+        approved.to(partially_refunded, cond=condition("remaining>0"))
+        | approved.to(refunded, cond=condition("remaining==0"))
+        | completed.to(partially_refunded, cond=condition("remaining>0"))
+        | completed.to(refunded, cond=condition("remaining==0"))
+        | partially_refunded.to(partially_refunded, cond=condition("remaining>0"))
+        | partially_refunded.to(refunded, cond=condition("remaining==0"))
+        | captured_unwanted.to(partially_refunded, cond=condition("remaining>0"))
+        | captured_unwanted.to(refunded, cond=condition("remaining==0"))
     )
 
 
@@ -145,9 +149,10 @@ class Transition:
     guard: str | None
 
 
-def _edges() -> tuple[Transition, ...]:
+def edges_in(machine: type[StateChart[Slot]]) -> tuple[Transition, ...]:
+    """The edges of a machine in the order of its events, then of our states."""
     found = []
-    for state in PaymentChart.states:
+    for state in machine.states:
         for edge in state.transitions:
             names = [spec.func.__name__ for spec in edge.cond]
             for event in edge.events:
@@ -159,7 +164,7 @@ def _edges() -> tuple[Transition, ...]:
                         names[0] if names else None,
                     )
                 )
-    order = list(PaymentChart.__dict__)
+    order = list(machine.__dict__)
     return tuple(
         sorted(
             found,
@@ -168,7 +173,7 @@ def _edges() -> tuple[Transition, ...]:
     )
 
 
-TRANSITIONS: tuple[Transition, ...] = _edges()
+TRANSITIONS: tuple[Transition, ...] = edges_in(PaymentChart)
 EVENTS: tuple[str, ...] = tuple(dict.fromkeys(edge.event for edge in TRANSITIONS))
 _LEAVING: Mapping[tuple[str, str], tuple[Transition, ...]] = {
     (source, event): tuple(e for e in TRANSITIONS if (e.source, e.event) == (source, event))
@@ -278,23 +283,32 @@ def version_of(chart: Mapping[str, Any]) -> str:
 
 
 VERSION = version_of(document())
+_VERSION = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+CHARTS = resources.files("engine").joinpath("charts")
+
+
+def released_in(folder: Traversable, version: str) -> dict[str, Any] | None:
+    """The chart of this version in a folder; None when its file is not there, or is another."""
+    if _VERSION.fullmatch(version) is None:
+        return None
+    found = folder.joinpath(f"{version.removeprefix('sha256:')}.json")
+    if not found.is_file():
+        return None
+    chart: dict[str, Any] = json.loads(found.read_bytes())
+    return chart | {"version": version} if version_of(chart) == version else None
 
 
 @cache
 def load(version: str) -> dict[str, Any] | None:
     """A chart by its version, present or old, from `engine/charts/`; None when never released."""
-    name = f"{version.removeprefix('sha256:')}.json"
-    found = resources.files("engine").joinpath("charts", name)
-    if not version.startswith("sha256:") or "/" in name or not found.is_file():
-        return None
-    chart: dict[str, Any] = json.loads(found.read_text("utf-8"))
-    return chart | {"version": version} if version_of(chart) == version else None
+    return released_in(CHARTS, version)
 
 
 def versions() -> list[str]:
     """Every chart that was ever released."""
-    folder = resources.files("engine").joinpath("charts")
-    names = sorted(path.name for path in folder.iterdir() if path.name.endswith(".json"))
+    names = sorted(path.name for path in CHARTS.iterdir() if path.name.endswith(".json"))
     return [f"sha256:{name.removesuffix('.json')}" for name in names]
 
 
@@ -329,22 +343,33 @@ def mermaid() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _check() -> None:
-    """Fail at import when the chart breaks a rule that the rest of the engine stands on."""
-    ids = {state.id for state in PaymentChart.states}
+def problems_of(
+    states: Set[str],
+    edges: tuple[Transition, ...],
+    deadlines: Mapping[str, str | None],
+    wires: Mapping[str, str],
+) -> list[str]:
+    """What in a chart breaks a rule that the rest of the engine stands on, in words."""
+    events = {edge.event for edge in edges}
     library = set(dir(StateChart))
     reached = {INITIAL}
-    for _ in STATES:
-        reached |= {edge.target for edge in TRANSITIONS if edge.source in reached}
-    problems = [
-        *(f"state without a deadline: {state}" for state in ids - set(DEADLINES)),
-        *(f"deadline of no state: {state}" for state in set(DEADLINES) - ids),
-        *(f"unreachable state: {state}" for state in ids - reached),
-        *(f"name belongs to the library: {name}" for name in (ids | set(EVENTS)) & library),
-        *(f"wire name of no event: {event}" for event in set(HTTP_NAMES) - set(EVENTS)),
+    for _ in states:
+        reached |= {edge.target for edge in edges if edge.source in reached}
+    return [
+        *(f"state without a deadline: {state}" for state in sorted(states - set(deadlines))),
+        *(f"deadline of no state: {state}" for state in sorted(set(deadlines) - states)),
+        *(f"unreachable state: {state}" for state in sorted(states - reached)),
+        *(f"name belongs to the library: {name}" for name in sorted((states | events) & library)),
+        *(f"wire name of no event: {event}" for event in sorted(set(wires) - events)),
     ]
+
+
+def require_none(problems: list[str]) -> None:
+    """Fail, at import, when the chart has any."""
     if problems:
         raise ImportError("the chart is broken: " + "; ".join(problems))
 
 
-_check()
+require_none(
+    problems_of({state.id for state in PaymentChart.states}, TRANSITIONS, DEADLINES, HTTP_NAMES)
+)

@@ -102,7 +102,8 @@ class Schema:
     optional: frozenset[str] = frozenset()
 
 
-def _schema(optional: str = "", /, **fields: str) -> Schema:
+def schema(optional: str = "", /, **fields: str) -> Schema:
+    """A schema of these fields, of which the words in `optional` may be absent."""
     return Schema(fields, frozenset(optional.split()))
 
 
@@ -113,8 +114,8 @@ _INTENT = {
     "vat": "int",
     "expected_total": "int",
 }
-_REASONED = _schema("commitments", commitments="commitments")
-_DECLINED = _schema(op="name", code="name")
+_REASONED = schema("commitments", commitments="commitments")
+_DECLINED = schema(op="name", code="name")
 _REFUND_FACT = {
     "op": "name",
     "refunded_total": "int",
@@ -124,7 +125,7 @@ _REFUND_FACT = {
 }
 
 TRANSITION_DATA: Mapping[str, Schema] = {
-    "create": _schema(
+    "create": schema(
         merchant="name",
         provider="name",
         account="name",
@@ -136,9 +137,9 @@ TRANSITION_DATA: Mapping[str, Schema] = {
         expires_at="int",
         commitments="commitments",
     ),
-    "make_ready": _schema(op="name", reference="name", expires_at="int"),
+    "make_ready": schema(op="name", reference="name", expires_at="int"),
     "approve": Schema(_INTENT),
-    "approval_confirmed": _schema(
+    "approval_confirmed": schema(
         op="name", captured="int", reference="name", evidence_sha256="hash"
     ),
     "approval_declined": _DECLINED,
@@ -146,41 +147,41 @@ TRANSITION_DATA: Mapping[str, Schema] = {
     "complete": _REASONED,
     "cancel": _REASONED,
     "fail": _REASONED,
-    "expire": _schema(expires_at="int"),
+    "expire": schema(expires_at="int"),
     "refund": Schema(_INTENT | {"commitments": "commitments"}, frozenset({"commitments"})),
     "refund_settled": Schema(_REFUND_FACT),
     "refund_rejected": _DECLINED,
-    "charge_found": _schema(
+    "charge_found": schema(
         "op", op="name", captured="int", reference="name", evidence_sha256="hash"
     ),
     "refund_found": Schema(_REFUND_FACT, frozenset({"op"})),
 }
-REFUSAL_DATA = _schema("amount", code="name", guard="name?", amount="int")
-EVIDENCE_DATA = _schema("op", op="name", channel="name", sha256="hash", verdict="name")
+REFUSAL_DATA = schema("amount", code="name", guard="name?", amount="int")
+EVIDENCE_DATA = schema("op", op="name", channel="name", sha256="hash", verdict="name")
 EVIDENCE_EVENTS = ("prepare", "approve", "refund", "look_up")
 VERDICTS = ("applied", "duplicate", "contradicts", "early")
 CHANNELS = ("live", "return", "report", "notice", "worker", "operator")
 NOTE_DATA: Mapping[str, Schema] = {
-    "refusals_suppressed": _schema(),
-    "prepare_refused": _schema(op="name", code="name"),
-    "late_answer": _schema(op="name", sha256="hash"),
-    "late_return": _schema(outcome="name"),
-    "review_opened": _schema(reason="name"),
-    "review_closed": _schema("sha256", commitments="commitments", sha256="hash"),
+    "refusals_suppressed": schema(),
+    "prepare_refused": schema(op="name", code="name"),
+    "late_answer": schema(op="name", sha256="hash"),
+    "late_return": schema(outcome="name"),
+    "review_opened": schema(reason="name"),
+    "review_closed": schema("sha256", commitments="commitments", sha256="hash"),
 }
 BOOK_DATA: Mapping[str, Schema] = {
-    "chart_adopted": _schema(chart="name"),
-    "merchant_created": _schema(merchant="name"),
-    "merchant_changed": _schema(merchant="name", settings_sha256="hash"),
-    "account_set": _schema(merchant="name", provider="name", account="name"),
-    "key_created": _schema(key="name", merchant="name", scopes="names"),
-    "key_revoked": _schema(key="name"),
-    "exported": _schema(
+    "chart_adopted": schema(chart="name"),
+    "merchant_created": schema(merchant="name"),
+    "merchant_changed": schema(merchant="name", settings_sha256="hash"),
+    "account_set": schema(merchant="name", provider="name", account="name"),
+    "key_created": schema(key="name", merchant="name", scopes="names"),
+    "key_revoked": schema(key="name"),
+    "exported": schema(
         "merchant since until", scope="name", merchant="name", since="int", until="int"
     ),
-    "signing_key_adopted": _schema("replaces", key="name", public_key="name", replaces="name"),
-    "checkpoint_made": _schema(size="int", root="hash", key="name"),
-    "erased": _schema(
+    "signing_key_adopted": schema("replaces", key="name", public_key="name", replaces="name"),
+    "checkpoint_made": schema(size="int", root="hash", key="name"),
+    "erased": schema(
         "customer",
         merchant="name",
         customer="hash",
@@ -188,7 +189,7 @@ BOOK_DATA: Mapping[str, Schema] = {
         entries="int",
         entries_sha256="hash",
     ),
-    "rollback_accepted": _schema(
+    "rollback_accepted": schema(
         "checkpoint_size checkpoint_root",
         size="int",
         root="hash",
@@ -215,7 +216,7 @@ def hash_of(raw: bytes) -> str:
 
 def commitment(field_name: str, salt: bytes, value: str) -> str:
     """SHA-256("strada/commit/1\\n" ‖ field ‖ 0x00 ‖ 32-byte salt ‖ UTF-8 value), lower-case hex."""
-    return hashlib.sha256(commitment_begins(field_name) + salt + value.encode("utf-8")).hexdigest()
+    return hashlib.sha256(commitment_begins(field_name) + salt + value.encode()).hexdigest()
 
 
 def commitment_begins(field_name: str) -> bytes:

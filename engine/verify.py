@@ -252,7 +252,7 @@ def _url_wrong(urls: bytes | None, values: Mapping[str, str]) -> str | None:
 
 def text_of(raw: bytes) -> str:
     """A name to show, whatever its bytes."""
-    return raw.decode("utf-8", "backslashreplace")
+    return raw.decode(errors="backslashreplace")
 
 
 def _rows_without_log(store: Store) -> Iterator[Finding]:
