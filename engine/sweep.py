@@ -149,6 +149,7 @@ class _Range:
         self.progress = progress
         self.swept = Swept()
         self._said = 0
+        self._book, self._payment = Book(), Payment()
 
     def _select(self, sql: str, key: str) -> Iterator[Row]:
         limits = {f"{key} >= ?": self.low, f"{key} < ?": self.high}
@@ -175,11 +176,11 @@ class _Range:
     def _stream(
         self, stream: bytes, entries: Iterator[Row], rows: list[Row], kept: list[Row]
     ) -> None:
-        read = Book(stream) if stream == _BOOK else Payment(stream)
-        whole = read.read(entries)
+        read = self._book if stream == _BOOK else self._payment
+        whole = read.whole(stream, entries, rows, kept)
         self.swept.entries += read.entries + sum(1 for _ in entries)
         self.swept.streams += 1
-        if whole and read.matches(rows, kept):
+        if whole:
             return
         self.swept.slow += 1
         found = verify_stream(self.store, stream)

@@ -7,16 +7,17 @@ is the definition; a test holds the two against each other.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, TypeAlias
 
 from engine import chart
 from engine.fold import COLUMNS
 from engine.guards import GUARDS, Guard
+from engine.layout import DATA, NAMES, NUMBERS, STREAM, Layout, Pieces, digest, instant, token
 from engine.patterns import PAYMENT
 
 Groups: TypeAlias = tuple[Any, ...]
+"""What a pattern takes of an entry."""
 _UNKNOWN, _CONTRADICTING, _UNWANTED = (
     b"outcome_unknown",
     b"contradicting_evidence",
@@ -39,7 +40,14 @@ class Running:
     attempts: int
     version: int
     expires_at: int
-    status: bytes
+    id: bytes
+    merchant: bytes
+    provider: bytes
+    account: bytes
+    flow: bytes
+    currency: bytes
+    created_at: int
+    status: bytes | None
     chart: bytes
     provider_ref: bytes | None
     needs_review: bytes | None
@@ -74,7 +82,7 @@ row_of: Callable[[Running], tuple[Any, ...]] = attrgetter(*COLUMNS)
 
 
 class Given:
-    """What guards may see of an entry; one is used over and over."""
+    """What guards may see of an entry; each guard of an edge fills one over and over."""
 
     __slots__ = ("amount", "captured", "now", "refunded_total")
 
@@ -82,119 +90,132 @@ class Given:
         self.now = self.amount = self.captured = self.refunded_total = 0
 
 
-Handler: TypeAlias = Callable[[Running, Groups, int], bool]
-Guarded: TypeAlias = Callable[[Running, Groups, int], bool]
+Handler: TypeAlias = Callable[[Running, Pieces, int], bool]
+"""(payment, pieces of the entry, time) → whether it is legal; every piece is read or compared."""
 
 
-def begin(stream: bytes, groups: Groups, at: int) -> Running | None:
-    """The payment after its first entry, or None."""
-    account, amount, _, currency, expires, flow, merchant, provider, tax_free, vat = groups[1:11]
-    now = Running()
-    now.amount, now.tax_free_amount, now.vat_amount = int(amount), int(tax_free), int(vat)
-    legal = groups[-3] is None and groups[-1] == b"created" and now.amount >= 1
-    if not legal or now.tax_free_amount + now.vat_amount > now.amount:
-        return None
-    set_id(now, stream, merchant, provider, account, flow, currency)
-    now.status, now.chart, now.version = b"created", groups[0], 1
-    now.created_at = now.updated_at = at  # type: ignore[attr-defined]
-    now.expires_at = int(expires)
+def begin(now: Running, pieces: Pieces, at: int) -> bool:
+    """Fill in the payment from its first entry; its commitments are its reader's to read."""
+    account, amount, _, currency, expires, flow, merchant, provider, tax_free, vat = pieces[DATA]
+    now.amount, now.tax_free_amount, now.vat_amount = whole = (
+        NUMBERS[amount],
+        NUMBERS[tax_free],
+        NUMBERS[vat],
+    )
+    if whole[0] < 1 or whole[1] + whole[2] > whole[0]:
+        return False
+    now.id, now.created_at = token(pieces[STREAM]), at
+    now.merchant, now.provider, now.account = NAMES[merchant], NAMES[provider], NAMES[account]
+    now.flow, now.currency = NAMES[flow], NAMES[currency]
+    now.version, now.updated_at = 1, at
+    now.expires_at = instant(expires)
     now.captured_amount = now.refunded_amount = now.refunded_tax_free = now.refunded_vat = 0
     now.attempts = 0
     now.provider_ref = now.approved_at = now.completed_at = now.closed_at = None
     now.failure_code = now.needs_review = now.intent_op = now.intent_source = None
     now.intent_amount = now.intent_tax_free = now.intent_vat = now.intent_total = None
-    return now
-
-
-def set_id(now: Any, stream: bytes, *names: bytes) -> None:
-    """Fill the columns that never change."""
-    now.id = stream
-    now.merchant, now.provider, now.account, now.flow, now.currency = names
-
-
-def _make_ready(now: Running, groups: Groups, at: int) -> bool:
-    now.expires_at, now.provider_ref = int(groups[1]), groups[3]
     return True
 
 
-def _approve(now: Running, groups: Groups, at: int) -> bool:
-    amount, total, op, tax_free, vat = groups[1:6]
+def _make_ready(now: Running, pieces: Pieces, at: int) -> bool:
+    expires, op, reference = pieces[DATA]
+    now.expires_at, now.provider_ref = instant(expires), token(reference)
+    token(op)
+    return True
+
+
+def _approve(now: Running, pieces: Pieces, at: int) -> bool:
+    amount, total, op, tax_free, vat = pieces[DATA]
     whole = now.amount
-    if int(amount) != whole or int(total) != whole:
+    if NUMBERS[amount] != whole or NUMBERS[total] != whole:
         return False
-    if int(tax_free) != now.tax_free_amount or int(vat) != now.vat_amount:
+    if NUMBERS[tax_free] != now.tax_free_amount or NUMBERS[vat] != now.vat_amount:
         return False
     now.attempts += 1
-    now.intent_op, now.intent_source = op, now.status
+    now.intent_op, now.intent_source = token(op), now.status
     now.intent_amount = now.intent_total = whole
     now.intent_tax_free, now.intent_vat = now.tax_free_amount, now.vat_amount
     return True
 
 
-def _refund(now: Running, groups: Groups, at: int) -> bool:
-    amount, _, total, op, tax_free, vat = groups[1:7]
-    now.intent_amount, now.intent_total = int(amount), int(total)
+def _refund(now: Running, pieces: Pieces, at: int) -> bool:
+    amount, _, total, op, tax_free, vat = pieces[DATA]
+    now.intent_amount, now.intent_total = NUMBERS[amount], NUMBERS[total]
     if now.intent_total != now.refunded_amount + now.intent_amount:
         return False
-    now.intent_op, now.intent_source = op, now.status
-    now.intent_tax_free, now.intent_vat = int(tax_free), int(vat)
+    now.intent_op, now.intent_source = token(op), now.status
+    now.intent_tax_free, now.intent_vat = NUMBERS[tax_free], NUMBERS[vat]
     return True
 
 
-def _capture(now: Running, captured: bytes, reference: bytes, at: int) -> bool:
-    now.captured_amount = int(captured)
+def _capture(now: Running, captured: bytes, evidence: bytes, reference: bytes, at: int) -> bool:
+    now.captured_amount = NUMBERS[captured]
     if not 0 < now.captured_amount <= now.amount:
         return False
-    if now.provider_ref is not None and now.provider_ref != reference:
-        return False
-    now.provider_ref, now.approved_at = reference, at
-    return True
+    if now.provider_ref is None:
+        now.provider_ref = token(reference)
+    digest(evidence)
+    now.approved_at = at
+    return now.provider_ref == reference
 
 
-def _approval_confirmed(now: Running, groups: Groups, at: int) -> bool:
-    return _capture(now, groups[1], groups[3], at) and _settle(now, groups[2])
+def _approval_confirmed(now: Running, pieces: Pieces, at: int) -> bool:
+    captured, evidence, op, reference = pieces[DATA]
+    return _capture(now, captured, evidence, reference, at) and _settle(now, op)
 
 
-def _charge_found(now: Running, groups: Groups, at: int) -> bool:
-    return _capture(now, groups[1], groups[3], at)
+def _charge_found(now: Running, pieces: Pieces, at: int) -> bool:
+    captured, evidence, op, reference = pieces[DATA]
+    token(op)
+    return _capture(now, captured, evidence, reference, at)
 
 
-def _declined(now: Running, groups: Groups, at: int) -> bool:
-    now.failure_code = groups[1]
-    return _settle(now, groups[2])
+def _declined(now: Running, pieces: Pieces, at: int) -> bool:
+    code, op = pieces[DATA]
+    now.failure_code = token(code)
+    return _settle(now, op)
 
 
-def _no_effect(now: Running, groups: Groups, at: int) -> bool:
-    return _settle(now, groups[2])
+def _no_effect(now: Running, pieces: Pieces, at: int) -> bool:
+    code, op = pieces[DATA]
+    token(code)
+    return _settle(now, op)
 
 
-def _complete(now: Running, groups: Groups, at: int) -> bool:
+def _complete(now: Running, pieces: Pieces, at: int) -> bool:
     now.completed_at = at
     return True
 
 
-def _close(now: Running, groups: Groups, at: int) -> bool:
+def _close(now: Running, pieces: Pieces, at: int) -> bool:
     return True
 
 
-def _expire(now: Running, groups: Groups, at: int) -> bool:
-    return int(groups[1]) == now.expires_at
+def _expire(now: Running, pieces: Pieces, at: int) -> bool:
+    (expires,) = pieces[DATA]
+    return instant(expires) == now.expires_at
 
 
-def _refund_settled(now: Running, groups: Groups, at: int) -> bool:
-    op, refunded, tax_free, vat = groups[1:5]
+def _refund_settled(now: Running, pieces: Pieces, at: int) -> bool:
+    evidence, op, refunded, tax_free, vat = pieces[DATA]
     told = (
         now.intent_total,
         now.refunded_tax_free + (now.intent_tax_free or 0),
         now.refunded_vat + (now.intent_vat or 0),
     )
-    if (int(refunded), int(tax_free), int(vat)) != told:
+    if (NUMBERS[refunded], NUMBERS[tax_free], NUMBERS[vat]) != told:
         return False
-    return _refund_found(now, groups, at) and _settle(now, op)
+    return _give_back(now, evidence, *told) and _settle(now, op)
 
 
-def _refund_found(now: Running, groups: Groups, at: int) -> bool:
-    refunded, tax_free, vat = int(groups[2]), int(groups[3]), int(groups[4])
+def _refund_found(now: Running, pieces: Pieces, at: int) -> bool:
+    evidence, op, refunded, tax_free, vat = pieces[DATA]
+    token(op)
+    return _give_back(now, evidence, NUMBERS[refunded], NUMBERS[tax_free], NUMBERS[vat])
+
+
+def _give_back(now: Running, evidence: bytes, refunded: Any, tax_free: int, vat: int) -> bool:
+    digest(evidence)
     if not now.refunded_amount < refunded <= now.captured_amount:
         return False
     if not now.refunded_tax_free <= tax_free <= now.tax_free_amount:
@@ -232,65 +253,72 @@ _HANDLERS: Mapping[str, Handler] = {
     "refund_found": _refund_found,
 }
 _GIVEN = ("amount", "captured", "refunded_total")
-_SEEN = Given()
-_UNGUARDED: Guarded = lambda now, groups, at: True  # noqa: E731
+_FINDS = b"charge_found"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One edge of a chart: its guard, and what its event does to a payment."""
-
-    guard: Guarded
-    handler: Handler
-    closes: bool
-    charge_found: bool
-    refunded: bool
-
-
-class Steps(dict[tuple[bytes, bytes, bytes | None, bytes | None], Step | None]):
-    """(chart, event, source, target) → its step, or None when that chart has no such edge."""
-
-    def __missing__(self, key: tuple[bytes, bytes, bytes | None, bytes | None]) -> Step | None:
-        """Look the edge up in the chart; only edges that exist are kept."""
-        found = _step(*(part.decode("ascii", "replace") if part else "" for part in key))
-        if found is not None:
-            self[key] = found
-        return found
-
-
-STEPS = Steps()
-
-
-def _step(version: str, event: str, source: str, target: str) -> Step | None:
-    edges = chart.edges_of(version)
-    if edges is None or (source, event, target) not in edges or event not in _HANDLERS:
+def meaning(layout: Layout) -> Handler | None:
+    """What the transitions of a layout do to a payment; None where their chart has no such edge."""
+    source, event, target = layout.source, layout.event, layout.target
+    if not released(layout.chart):
         return None
-    guard = edges[source, event, target]
+    if event == b"create":
+        whole = source is None and target == b"created"
+        return _step(layout, None, begin) if whole else None
+    edges = chart.edges_of(layout.chart.decode())
+    edge = ((source or b"").decode(), event.decode(), (target or b"").decode())
+    if edges is None or edge not in edges or edge[1] not in _HANDLERS:
+        return None
+    guard = edges[edge]
     if guard is not None and guard not in GUARDS:
         return None
-    return Step(
-        _guard(GUARDS[guard], event, target.encode()) if guard else _UNGUARDED,
-        _HANDLERS[event],
-        target in chart.CLOSED,
-        event == "charge_found",
-        target == "refunded",
-    )
+    asked = _guard(GUARDS[guard], layout) if guard else None
+    return _step(layout, asked, _HANDLERS[edge[1]])
 
 
-def _guard(guard: Guard, event: str, target: bytes) -> Guarded:
+def _step(layout: Layout, guard: Handler | None, handler: Handler) -> Handler:
+    source, target, version = layout.source, layout.target or b"", layout.chart
+    closes, finds = target.decode() in chart.CLOSED, layout.event == _FINDS
+    refunded = target == b"refunded"
+
+    def step(now: Running, pieces: Pieces, at: int) -> bool:
+        if now.status != source or (guard is not None and not guard(now, pieces, at)):
+            return False
+        if not handler(now, pieces, at):
+            return False
+        now.status, now.chart = target, version
+        if source is not None:
+            now.version += 1
+            now.updated_at = at
+        if closes:
+            now.closed_at = at
+        if finds:
+            now.needs_review, now.closed_at = _UNWANTED, None
+        elif refunded and now.needs_review == _UNWANTED:
+            now.needs_review = None
+        return True
+
+    return step
+
+
+def _guard(guard: Guard, layout: Layout) -> Handler:
     """Ask the guard itself: a payment and an entry have the names that it looks at."""
-    fields = PAYMENT[b"transition", event.encode()].fields
-    named = [name for name in _GIVEN if name in fields]
-    place = 1 + fields.index(named[0]) if named else 0
+    names = PAYMENT[b"transition", layout.event].names
+    named = [name for name in _GIVEN if name in names]
+    target = layout.target
+    place = DATA.start + 2 * names.index(named[0]) if named else 0
     holds: Callable[[Any, Any, Any], bool] = guard.holds
+    seen = Given()
 
-    def ask(now: Running, groups: Groups, at: int) -> bool:
-        _SEEN.now, _SEEN.amount, _SEEN.captured, _SEEN.refunded_total = at, 0, 0, 0
-        if place:
-            setattr(_SEEN, named[0], int(groups[place]))
-        return holds(now, _SEEN, target)
+    def ask(now: Running, pieces: Pieces, at: int) -> bool:
+        seen.now = at
+        return holds(now, seen, target)
 
-    return ask
+    def ask_amount(now: Running, pieces: Pieces, at: int) -> bool:
+        seen.now = at
+        setattr(seen, named[0], NUMBERS[pieces[place]])
+        return holds(now, seen, target)
+
+    return ask_amount if place else ask
 
 
 def released(version: bytes) -> bool:
@@ -305,26 +333,6 @@ def _look_up(version: bytes) -> bool:
     if chart.edges_of(version.decode("ascii", "replace")) is None:
         return False
     _RELEASED.add(version)
-    return True
-
-
-def transition(now: Running, event: bytes, groups: Groups, at: int) -> bool:
-    """Fold one transition in place; False when it is not certainly legal and whole."""
-    version, target = groups[0], groups[-1]
-    step = STEPS[version, event, groups[-3], target]
-    if step is None or groups[-3] != now.status:
-        return False
-    if not (step.guard(now, groups, at) and step.handler(now, groups, at)):
-        return False
-    now.status, now.chart = target, version
-    now.version += 1
-    now.updated_at = at
-    if step.closes:
-        now.closed_at = at
-    if step.charge_found:
-        now.needs_review, now.closed_at = _UNWANTED, None
-    elif step.refunded and now.needs_review == _UNWANTED:
-        now.needs_review = None
     return True
 
 
