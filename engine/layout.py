@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from engine import patterns
@@ -20,7 +21,7 @@ Pieces: TypeAlias = tuple[bytes, ...]
 …, request id, …, stream, fixed. What is null or absent is empty."""
 DATA = slice(3, -8, 2)
 """The fields of `data`, in order."""
-KEY, CHAINED, REQUEST, STREAM = -8, -6, -4, -2
+STREAM = -2
 _HEX = b"0123456789abcdef"
 _VISIBLE = bytes(sorted(set(range(0x21, 0x7F)) - set(b'"\\')))
 _KNOWN = 20_000
@@ -83,7 +84,7 @@ def instant(piece: bytes) -> int:
 class Layout:
     """Where transitions of one event, seq and length are cut, and what they have in common."""
 
-    __slots__ = ("chart", "commitments", "event", "fixed", "means", "source", "target", "unpack")
+    __slots__ = ("around", "chart", "commitments", "event", "fixed", "means", "source", "target", "unpack")
 
     unpack: Callable[[bytes], Pieces]
 
@@ -102,6 +103,9 @@ class Layout:
         sizes.append(len(found.string) - end)
         self.unpack = struct.Struct("".join(f"{size}s" for size in sizes)).unpack
         self.fixed = self.unpack(found.string)[::2]
+        last = len(sizes)
+        self.around = itemgetter(1, last - 8, last - 6, last - 4, last - 2)
+        """Actor, key, time and previous hash, request id, stream."""
 
 
 def _ends(found: re.Match[bytes]) -> tuple[int, int]:

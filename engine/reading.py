@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from binascii import unhexlify
-from collections.abc import Iterable, Mapping
+from binascii import hexlify, unhexlify
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from engine import swift
 from engine.entry import COMMITTED_FIELDS, ZERO_HASH, commitment_begins
 from engine.fold import COLUMNS
-from engine.layout import ACTORS, CHAINED, KEY, REQUEST, STREAM, Layout, Layouts, Odd, digest, token
+from engine.layout import ACTORS, Layout, Layouts, Odd, digest, token
 from engine.patterns import BOOK, COMMITMENTS, PAYMENT, Pattern
 from engine.verify import URL_FIELDS
 
@@ -27,16 +27,12 @@ COPIES = ("customer_id", "item_name", "order_id", "metadata", "urls")
 _begun = hashlib.sha256(b"strada/entry/1\n").copy
 """A hash that has taken what every entry's hash begins with."""
 _ZERO = ZERO_HASH.encode()
-_BEGUN = {name: hashlib.sha256(commitment_begins(name)).copy for name in COMMITTED_FIELDS}
+_BEGUN = {name.encode(): hashlib.sha256(commitment_begins(name)).copy for name in COMMITTED_FIELDS}
 _FACTS = len(COLUMNS)
-_LONGEST, _SALT, _MOST = 255, 32, len(COMMITTED_FIELDS)
-"""Bytes of a stream's name at most, of a salt exactly; values of an entry at most."""
+_LONGEST, _SALT = 255, 32
+"""Bytes of a stream's name at most, of a salt exactly."""
+_URLS = tuple(name.encode() for name in URL_FIELDS)
 _CHAIN = b'%d,"prev_hash":"%b'
-_FRAMES = {
-    1 + 6 * count: ["{", *[": [", ", ", "], "] * (count - 1), ": [", ", ", "]}"]
-    for count in range(1, _MOST + 1)
-}
-"""What stands between the strings of personal values as the engine writes them."""
 _NONE: tuple[Layout, ...] = ()
 _LAYOUTS = Layouts(swift.meaning)
 
@@ -93,18 +89,17 @@ class Payment(Book):
     def __init__(self) -> None:
         super().__init__()
         self.now = swift.Running()
-        self._values: dict[str, bytes] | None = None
+        self._values: dict[bytes, bytes] | None = None
         """The personal values of entry 1, when they are kept."""
 
     def whole(self, stream: bytes, entries: Iterable[Row], rows: list[Row], kept: list[Row]) -> bool:
         """Whether these are certainly a whole stream, its row and its personal values."""
         self.stream, self.entries = stream, 0
         self.now.status = self._values = None
-        left = {seq: fields for _, seq, fields in kept}
-        if len(rows) != 1 or len(left) != len(kept) or not 0 < len(stream) <= _LONGEST:
+        if len(rows) != 1 or not 0 < len(stream) <= _LONGEST:
             return False
         try:
-            if not self._read(stream, entries, left) or left:
+            if not self._read(stream, entries, kept) or kept:
                 return False
         except ValueError:
             return False
@@ -113,7 +108,7 @@ class Payment(Book):
             return False
         return self._values is None or _repeated(row, self._values)
 
-    def _read(self, stream: bytes, entries: Iterable[Row], kept: dict[int, bytes]) -> bool:
+    def _read(self, stream: bytes, entries: Iterable[Row], kept: list[Row]) -> bool:
         now, number, head, last = self.now, 0, _ZERO, -1
         for _, seq, kind, event, at, written, raw in entries:
             self.entries = number = number + 1
@@ -131,9 +126,14 @@ class Payment(Book):
                     if taught is None:
                         return False
                     layout, pieces = taught, taught.unpack(raw)
-                if pieces[STREAM] != stream or pieces[CHAINED] != _CHAIN % (at, head):
+                actor, key, chained, request, name = layout.around(pieces)
+                if name != stream or chained != _CHAIN % (at, head):
                     return False
-                ACTORS[pieces[1]], digest(pieces[KEY]), token(pieces[REQUEST])
+                ACTORS[actor]
+                if key:
+                    digest(key)
+                if request:
+                    token(request)
                 if not layout.means(now, pieces, at):
                     return False
                 held = pieces[layout.commitments] if layout.commitments else b""
@@ -151,70 +151,89 @@ class Payment(Book):
     def _taken(self, kind: bytes, event: bytes, groups: Groups, at: int) -> bool:
         return swift.beside(self.now, kind, event, groups, at)
 
-    def _opens(self, seq: int, kept: dict[int, bytes], held: bytes) -> bool:
-        """Whether the values of an entry open exactly its commitments, if they are still kept."""
-        fields = kept.pop(seq, None)
-        if fields is None:
+    def _opens(self, seq: int, kept: list[Row], held: bytes) -> bool:
+        """Whether the values of an entry open exactly its commitments, if they are still kept.
+
+        Both come in the order of seq; what is opened is taken off.
+        """
+        if not kept or kept[0][1] != seq:
             return COMMITMENTS(held) is not None
-        values, opened, last = {}, [], ""
-        for name, salt, value in _values_of(fields):
-            if not last < name:
+        fields = kept.pop(0)[2]
+        parts = fields.split(b'"')
+        names, salts, values = tuple(parts[1::6]), parts[3::6], parts[5::6]
+        opening = _OPENINGS.get(names)
+        plain = opening is not None and parts[::2] == opening.frame and b"\\" not in fields
+        if opening is None or not plain or not b"".join(values).decode().isprintable():
+            names, salts, values = _parsed(fields)
+            opening = _OPENINGS[names]
+        found = []
+        for begun, salt, value in zip(opening.begun, salts, values, strict=True):
+            salted, one = unhexlify(salt), begun()
+            if len(salted) != _SALT or hexlify(salted) != salt:
                 return False
-            values[name] = encoded = value.encode()
-            opened.append(f'"{name}":"{_opened(name, salt, encoded)}"')
-            last = name
+            one.update(salted + value)
+            found.append(one.hexdigest())
         if seq == 1:
-            self._values = values
-        return held == f"{{{','.join(opened)}}}".encode()
+            self._values = dict(zip(names, values, strict=True))
+        return (opening.text % tuple(found)).encode() == held
 
 
-def _opened(name: str, salt: str, value: bytes) -> str:
-    """The commitment that salt and value open; raises ValueError for odd ones."""
-    begun, salted = _BEGUN.get(name), unhexlify(salt)
-    if begun is None or len(salted) != _SALT or salted.hex() != salt:
-        raise Odd
-    one = begun()
-    one.update(salted + value)
-    return one.hexdigest()
+class _Opening:
+    """How values of certain names are opened."""
+
+    __slots__ = ("begun", "frame", "text")
+
+    def __init__(self, names: tuple[bytes, ...]) -> None:
+        self.begun = [_BEGUN[name] for name in names]
+        """For each a hash that has taken what its commitment begins with."""
+        self.text = "{%s}" % ",".join(f'"{name.decode()}":"%s"' for name in names)
+        """The commitments, hashes left out."""
+        inner = [b": [", b", ", b"], "] * len(names)
+        self.frame = [b"{", *inner[:-1], b"]}"]
+        """What stands between the strings of the values as the engine writes them."""
 
 
-def _values_of(fields: bytes) -> Iterable[tuple[str, str, str]]:
-    """(name, salt, value) of personal values; raises ValueError for what is not certainly that."""
-    text = fields.decode()
-    if "\\" not in text and text.isprintable():
-        parts = text.split('"')
-        if parts[::2] == _FRAMES.get(len(parts)):
-            return zip(parts[1::6], parts[3::6], parts[5::6], strict=True)
-    return _parsed(text)
+class _Openings(dict[tuple[bytes, ...], _Opening]):
+    """Names in their order → their opening; raises Odd for names that are not a commitment's."""
+
+    def __missing__(self, names: tuple[bytes, ...]) -> _Opening:
+        if not names or list(names) != sorted({*names}) or not _BEGUN.keys() >= {*names}:
+            raise Odd
+        self[names] = opening = _Opening(names)
+        return opening
 
 
-def _parsed(text: str) -> list[tuple[str, str, str]]:
+_OPENINGS = _Openings()
+
+
+def _parsed(fields: bytes) -> tuple[tuple[bytes, ...], Sequence[bytes], Sequence[bytes]]:
     try:
-        values = [(name, *pair) for name, pair in sorted(json.loads(text).items())]
+        found = [(name, *pair) for name, pair in sorted(json.loads(fields.decode()).items())]
     except (TypeError, AttributeError, RecursionError) as error:
         raise Odd from error
-    if not all(len(one) == 3 and {*map(type, one)} == {str} for one in values):
+    if not found or not all(len(one) == 3 and {*map(type, one)} == {str} for one in found):
         raise Odd
-    return values
+    names, salts, values = ([text.encode() for text in column] for column in zip(*found))
+    return tuple(names), salts, values
 
 
-def _repeated(row: Row, values: Mapping[str, bytes]) -> bool:
+def _repeated(row: Row, values: Mapping[bytes, bytes]) -> bool:
     """Whether the row's columns repeat the values that entry 1 commits to."""
     customer, item, order, metadata, urls = row[_FACTS:]
     get = values.get
-    if customer != get("customer_id") or item != get("item_name") or order != get("order_id"):
+    if customer != get(b"customer_id") or item != get(b"item_name") or order != get(b"order_id"):
         return False
-    if metadata != get("metadata", b"{}"):
+    if metadata != get(b"metadata", b"{}"):
         return False
     if urls == b"{}":
-        return values.keys().isdisjoint(URL_FIELDS)
+        return values.keys().isdisjoint(_URLS)
     return _addressed(urls, values)
 
 
-def _addressed(urls: bytes, values: Mapping[str, bytes]) -> bool:
+def _addressed(urls: bytes, values: Mapping[bytes, bytes]) -> bool:
     try:
         copies = dict.fromkeys(URL_FIELDS) | json.loads(urls.decode())
     except (ValueError, TypeError, RecursionError):
         return False
-    held = {name: values[name].decode() for name in URL_FIELDS if name in values}
+    held = {n.decode(): values[n].decode() for n in _URLS if n in values}
     return bool(copies == dict.fromkeys(URL_FIELDS) | held)

@@ -165,8 +165,11 @@ class _Range:
                 _Beside(self._select(_PERSONAL, "stream")),
             )
             for stream, entries in groupby(self._select(_ENTRIES, "stream"), itemgetter(0)):
-                self._orphans(rows.before(stream), kept.before(stream))
-                self._stream(stream, entries, rows.at(stream), kept.at(stream))
+                found, values = rows.at(stream), kept.at(stream)
+                if not (found and values):  # the next of a table may be of a stream before this one
+                    self._orphans(rows.before(stream), kept.before(stream))
+                    found, values = found or rows.at(stream), values or kept.at(stream)
+                self._stream(stream, entries, found, values)
                 if self.swept.entries - self._said > STEP:
                     self._say()
             self._orphans(rows.rest(), kept.rest())
@@ -178,10 +181,11 @@ class _Range:
     ) -> None:
         read = self._book if stream == _BOOK else self._payment
         whole = read.whole(stream, entries, rows, kept)
-        self.swept.entries += read.entries + sum(1 for _ in entries)
+        self.swept.entries += read.entries
         self.swept.streams += 1
         if whole:
             return
+        self.swept.entries += sum(1 for _ in entries)
         self.swept.slow += 1
         found = verify_stream(self.store, stream)
         if found is not None:
@@ -223,11 +227,12 @@ class _Beside:
         return taken
 
     def at(self, stream: bytes) -> list[Row]:
-        """The rows of this stream, once those before it are taken."""
+        """The rows of this stream, when none of those before it is left."""
         taken: list[Row] = []
-        while self._next is not None and self._next[0] == stream:
-            taken.append(self._next)
-            self._next = next(self._rows, None)
+        one = self._next
+        while one is not None and one[0] == stream:
+            taken.append(one)
+            self._next = one = next(self._rows, None)
         return taken
 
     def rest(self) -> list[Row]:

@@ -304,21 +304,27 @@ def _guard(guard: Guard, layout: Layout) -> Handler:
     """Ask the guard itself: a payment and an entry have the names that it looks at."""
     names = PAYMENT[b"transition", layout.event].names
     named = [name for name in _GIVEN if name in names]
-    target = layout.target
+    target, seen = layout.target, Given()
     place = DATA.start + 2 * names.index(named[0]) if named else 0
     holds: Callable[[Any, Any, Any], bool] = guard.holds
-    seen = Given()
 
     def ask(now: Running, pieces: Pieces, at: int) -> bool:
         seen.now = at
         return holds(now, seen, target)
 
     def ask_amount(now: Running, pieces: Pieces, at: int) -> bool:
-        seen.now = at
-        setattr(seen, named[0], NUMBERS[pieces[place]])
+        seen.now, seen.amount = at, NUMBERS[pieces[place]]
         return holds(now, seen, target)
 
-    return ask_amount if place else ask
+    def ask_captured(now: Running, pieces: Pieces, at: int) -> bool:
+        seen.now, seen.captured = at, NUMBERS[pieces[place]]
+        return holds(now, seen, target)
+
+    def ask_total(now: Running, pieces: Pieces, at: int) -> bool:
+        seen.now, seen.refunded_total = at, NUMBERS[pieces[place]]
+        return holds(now, seen, target)
+
+    return dict(zip(_GIVEN, (ask_amount, ask_captured, ask_total), strict=True))[named[0]] if named else ask
 
 
 def released(version: bytes) -> bool:
