@@ -15,12 +15,14 @@ from typing import Any, TypeAlias
 from engine import swift
 from engine.entry import COMMITTED_FIELDS, ZERO_HASH, commitment_begins
 from engine.fold import COLUMNS
-from engine.layout import ACTORS, Layout, Layouts, Odd, digest, token
+from engine.layout import Odd, token
 from engine.patterns import BOOK, COMMITMENTS, PAYMENT, Pattern
+from engine.rewriting import STEPS
 from engine.verify import URL_FIELDS
 
 Row: TypeAlias = tuple[Any, ...]
 Groups: TypeAlias = tuple[Any, ...]
+Entries: TypeAlias = Iterable[Row]
 
 COPIES = ("customer_id", "item_name", "order_id", "metadata", "urls")
 """Columns of a payment's row that repeat personal values, after the columns of the fold."""
@@ -33,8 +35,6 @@ _LONGEST, _SALT = 255, 32
 """Bytes of a stream's name at most, of a salt exactly."""
 _URLS = tuple(name.encode() for name in URL_FIELDS)
 _CHAIN = b'%d,"prev_hash":"%b'
-_NONE: tuple[Layout, ...] = ()
-_LAYOUTS = Layouts(swift.meaning)
 
 
 class Book:
@@ -47,7 +47,7 @@ class Book:
         """How many were read, up to and including the first that was not accepted."""
         self.stream = b""
 
-    def whole(self, stream: bytes, entries: Iterable[Row], rows: list[Row], kept: list[Row]) -> bool:
+    def whole(self, stream: bytes, entries: Entries, rows: list[Row], kept: list[Row]) -> bool:
         """Whether these are certainly a whole stream, its row and its personal values."""
         self.stream, self.entries = stream, 0
         head, last, number = _ZERO, -1, 0
@@ -92,23 +92,28 @@ class Payment(Book):
         self._values: dict[bytes, bytes] | None = None
         """The personal values of entry 1, when they are kept."""
 
-    def whole(self, stream: bytes, entries: Iterable[Row], rows: list[Row], kept: list[Row]) -> bool:
+    def whole(self, stream: bytes, entries: Entries, rows: list[Row], kept: list[Row]) -> bool:
         """Whether these are certainly a whole stream, its row and its personal values."""
-        self.stream, self.entries = stream, 0
-        self.now.status = self._values = None
-        if len(rows) != 1 or not 0 < len(stream) <= _LONGEST:
-            return False
-        try:
-            if not self._read(stream, entries, kept) or kept:
-                return False
-        except ValueError:
+        if not self.read(stream, entries, kept) or kept or len(rows) != 1:
             return False
         row = rows[0]
         if swift.row_of(self.now) != row[:_FACTS]:
             return False
         return self._values is None or _repeated(row, self._values)
 
-    def _read(self, stream: bytes, entries: Iterable[Row], kept: list[Row]) -> bool:
+    def read(self, stream: bytes, entries: Entries, kept: list[Row]) -> bool:
+        """Whether these are certainly the entries of a stream; takes the values it opens off."""
+        self.stream, self.entries = stream, 0
+        self.now.status = self._values = None
+        if not 0 < len(stream) <= _LONGEST:
+            return False
+        try:
+            self.now.id = token(stream)
+            return self._read(entries, kept)
+        except (ValueError, TypeError):
+            return False
+
+    def _read(self, entries: Entries, kept: list[Row]) -> bool:
         now, number, head, last = self.now, 0, _ZERO, -1
         for _, seq, kind, event, at, written, raw in entries:
             self.entries = number = number + 1
@@ -117,31 +122,11 @@ class Payment(Book):
             if found.hexdigest().encode() != written or seq != number or not last < at:
                 return False
             if kind == b"transition":
-                for layout in _LAYOUTS.get((event, seq, len(raw)), _NONE):
-                    pieces = layout.unpack(raw)
-                    if pieces[::2] == layout.fixed:
-                        break
-                else:
-                    taught = _LAYOUTS.learn(event, seq, raw)
-                    if taught is None:
-                        return False
-                    layout, pieces = taught, taught.unpack(raw)
-                actor, key, chained, request, name = layout.around(pieces)
-                if name != stream or chained != _CHAIN % (at, head):
-                    return False
-                ACTORS[actor]
-                if key:
-                    digest(key)
-                if request:
-                    token(request)
-                if not layout.means(now, pieces, at):
-                    return False
-                held = pieces[layout.commitments] if layout.commitments else b""
+                held = STEPS.take(now, event, seq, raw, at, head)
             else:
-                matched = self._matched(kind, event, at, head, seq, raw)
-                if matched is None:
-                    return False
-                held = matched
+                held = self._matched(kind, event, at, head, seq, raw)
+            if held is None:
+                return False
             if held and not self._opens(seq, kept, held):
                 return False
             head, last = written, at
@@ -149,7 +134,8 @@ class Payment(Book):
         return now.status is not None
 
     def _taken(self, kind: bytes, event: bytes, groups: Groups, at: int) -> bool:
-        return swift.beside(self.now, kind, event, groups, at)
+        begun = self.now.status is not None
+        return begun and swift.beside(self.now, kind, event, groups, at)
 
     def _opens(self, seq: int, kept: list[Row], held: bytes) -> bool:
         """Whether the values of an entry open exactly its commitments, if they are still kept.
@@ -186,7 +172,7 @@ class _Opening:
     def __init__(self, names: tuple[bytes, ...]) -> None:
         self.begun = [_BEGUN[name] for name in names]
         """For each a hash that has taken what its commitment begins with."""
-        self.text = "{%s}" % ",".join(f'"{name.decode()}":"%s"' for name in names)
+        self.text = "{" + ",".join(f'"{name.decode()}":"%s"' for name in names) + "}"
         """The commitments, hashes left out."""
         inner = [b": [", b", ", b"], "] * len(names)
         self.frame = [b"{", *inner[:-1], b"]}"]
@@ -213,7 +199,9 @@ def _parsed(fields: bytes) -> tuple[tuple[bytes, ...], Sequence[bytes], Sequence
         raise Odd from error
     if not found or not all(len(one) == 3 and {*map(type, one)} == {str} for one in found):
         raise Odd
-    names, salts, values = ([text.encode() for text in column] for column in zip(*found))
+    names, salts, values = (
+        [text.encode() for text in column] for column in zip(*found, strict=True)
+    )
     return tuple(names), salts, values
 
 
