@@ -351,10 +351,11 @@ def _step(event: bytes, seq: int, raw: bytes) -> Step | None:
         first = layout.source is None and layout.target == b"created"
         return Step(event, layout, None) if first else None
     edges = chart.edges_of(layout.chart.decode())
-    edge = ((layout.source or b"").decode(), event.decode(), (layout.target or b"").decode())
-    if edges is None or edge not in edges:
+    ends = (layout.source or b"", layout.target or b"")
+    source, target = (end.decode("ascii", "replace") for end in ends)
+    if edges is None or (source, event.decode(), target) not in edges:
         return None
-    name = edges[edge]
+    name = edges[source, event.decode(), target]
     if name is None:
         return Step(event, layout, None)
     return Step(event, layout, _guard(GUARDS[name], event, layout)) if name in GUARDS else None

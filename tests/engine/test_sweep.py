@@ -13,9 +13,11 @@ from states import BUILD
 from tamper import MUTATIONS, Book, history
 
 from engine.canonical import canonical
-from engine.entry import check
-from engine.patterns import BOOK, PAYMENT
+from engine.entry import ZERO_HASH, check
+from engine.patterns import BOOK, COMMITMENTS, PAYMENT
 from engine.provider import Prepared
+from engine.reading import Payment
+from engine.rewriting import STEPS
 from engine.sweep import sweep
 from engine.verify import verify
 
@@ -85,6 +87,38 @@ def test_what_a_pattern_takes_is_canonical_and_typed(spoilt: Book) -> None:
                 fields = json.loads(raw)
                 check(fields)
                 assert canonical(fields) == raw
+    assert taken > 500
+
+
+def test_what_is_rewritten_is_canonical_and_typed(spoilt: Book) -> None:
+    dice, taken = random.Random(13), 0
+    letters = b'"\\{}[],:0123456789abcdefgzAF- _+\x00\x7f\xc3'
+    rows = [
+        tuple(v.encode() if isinstance(v, str) else v for v in row.values())
+        for row in spoilt.store.rows("SELECT * FROM entries WHERE stream <> 'book' ORDER BY 1, 2")
+    ]
+    assert sweep(spoilt.store).slow == 0  # every layout is known now
+    for place, (stream, seq, kind, event, at, _, raw) in enumerate(rows):
+        if kind != b"transition":
+            continue
+        before = rows[place - seq + 1 : place]
+        for turn in range(400):
+            changed = bytearray(raw)
+            if turn:
+                changed[dice.randrange(len(raw))] = dice.choice(letters)
+            read = Payment()
+            read.read(stream, before, [])
+            head = before[-1][5] if before else ZERO_HASH.encode()
+            held = STEPS.take(read.now, event, seq, bytes(changed), at, head)
+            if held is None or (held and COMMITMENTS(held) is None):
+                assert turn
+                continue
+            taken += turn > 0
+            fields = json.loads(changed)
+            check(fields)
+            assert canonical(fields) == changed
+            assert (fields["seq"], fields["stream"].encode()) == (seq, stream)
+            assert (fields["occurred_at"], fields["prev_hash"].encode()) == (at, head)
     assert taken > 500
 
 
