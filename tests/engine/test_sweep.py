@@ -6,6 +6,7 @@ import json
 import random
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from house import House
@@ -13,7 +14,7 @@ from states import BUILD
 from tamper import MUTATIONS, Book, history
 
 from engine.canonical import canonical
-from engine.entry import ZERO_HASH, check
+from engine.entry import ZERO_HASH, check, hash_of
 from engine.patterns import BOOK, COMMITMENTS, PAYMENT
 from engine.provider import Prepared
 from engine.reading import Payment
@@ -93,10 +94,7 @@ def test_what_a_pattern_takes_is_canonical_and_typed(spoilt: Book) -> None:
 def test_what_is_rewritten_is_canonical_and_typed(spoilt: Book) -> None:
     dice, taken = random.Random(13), 0
     letters = b'"\\{}[],:0123456789abcdefgzAF- _+\x00\x7f\xc3'
-    rows = [
-        tuple(v.encode() if isinstance(v, str) else v for v in row.values())
-        for row in spoilt.store.rows("SELECT * FROM entries WHERE stream <> 'book' ORDER BY 1, 2")
-    ]
+    rows = rows_of(spoilt)
     assert sweep(spoilt.store).slow == 0  # every layout is known now
     for place, (stream, seq, kind, event, at, _, raw) in enumerate(rows):
         if kind != b"transition":
@@ -120,6 +118,26 @@ def test_what_is_rewritten_is_canonical_and_typed(spoilt: Book) -> None:
             assert (fields["seq"], fields["stream"].encode()) == (seq, stream)
             assert (fields["occurred_at"], fields["prev_hash"].encode()) == (at, head)
     assert taken > 500
+
+
+def test_what_stands_beside_transitions_names_its_stream(spoilt: Book) -> None:
+    rows, seen = rows_of(spoilt), 0
+    for place, (stream, seq, kind, event, at, _, raw) in enumerate(rows):
+        if kind != b"transition":
+            before = rows[place - seq + 1 : place]
+            for name in (stream, b"txn_stranger"):
+                text = canonical(json.loads(raw) | {"stream": name.decode()})
+                last = (stream, seq, kind, event, at, hash_of(text).encode(), text)
+                assert Payment().read(stream, [*before, last], []) == (name == stream)
+            seen += 1
+    assert seen > 5
+
+
+def rows_of(book: Book) -> list[tuple[Any, ...]]:
+    """The entries of payments, in the order of streams, as their readers get them."""
+    sql = "SELECT * FROM entries WHERE stream <> 'book' ORDER BY stream, seq"
+    rows = book.store.rows(sql)
+    return [tuple(v.encode() if isinstance(v, str) else v for v in r.values()) for r in rows]
 
 
 def compared(found: re.Match[bytes]) -> list[bytes]:

@@ -12,6 +12,7 @@ _EXPORT = "tests/web/test_export.py"
 _ALONE = "engine/bundle/verify.py"
 _READING = "engine/reading.py"
 _REWRITING = "engine/rewriting.py"
+_BESIDE = f"{_SWEEP}::test_what_stands_beside_transitions_names_its_stream"
 _LIKE = f"{_SWEEP}::test_what_is_rewritten_is_canonical_and_typed"
 
 VERIFYING: tuple[tuple[str, str, str, str, str, str], ...] = (
@@ -20,7 +21,7 @@ VERIFYING: tuple[tuple[str, str, str, str, str, str], ...] = (
     ("fast: any text in a name", "P9", "engine/patterns.py", '_VISIBLE = r"[!#-\\[\\]-~]"', '_VISIBLE = r"[^\\"]"', _FORM),
     ("fast: no hash", "P9", _READING, "            if found.hexdigest().encode() != written or seq != number or not last < at:\n                return False\n            if kind", "            if seq != number or not last < at:\n                return False\n            if kind", _SAME),
     ("fast: no chain", "P9", _READING, "STEPS.take(now, event, seq, raw, at, head)", "STEPS.take(now, event, seq, raw, at, raw[(n := raw.index(b'prev_hash') + 12) : n + 64])", _SAME),
-    ("fast: any stream", "P9", _READING, " or groups[-2] != self.stream", "", _SAME),
+    ("fast: any stream", "P9", _READING, " or groups[-2] != self.stream", "", _BESIDE),
     ("fast: seq column unread", "P9", _REWRITING, "layout.seq != seq or ", "", _LIKE),
     ("fast: any new name", "P9", "engine/layout.py", "    if piece.translate(None, _VISIBLE):", "    if False:", _LIKE),
     ("fast: any new hash", "P9", "engine/layout.py", "    if piece.translate(None, _HEX):", "    if False:", _LIKE),
