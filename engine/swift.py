@@ -6,8 +6,6 @@ is the definition; a test holds the two against each other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from operator import attrgetter
 from typing import Any, TypeAlias
 
 from engine import chart
@@ -70,8 +68,49 @@ class Running:
         return self.refunded_amount
 
 
-row_of: Callable[[Running], tuple[Any, ...]] = attrgetter(*COLUMNS)
-"""The row that a payment must have, in the order of `fold.COLUMNS`."""
+def row_of(now: Running) -> tuple[Any, ...]:
+    """The row that a payment must have, in the order of `fold.COLUMNS`."""
+    return (
+        now.id,
+        now.merchant,
+        now.provider,
+        now.account,
+        now.flow,
+        now.amount,
+        now.currency,
+        now.tax_free_amount,
+        now.vat_amount,
+        now.status,
+        now.chart,
+        now.version,
+        now.head_seq,
+        now.head_hash,
+        now.last_at,
+        now.expires_at,
+        now.created_at,
+        now.updated_at,
+        now.captured_amount,
+        now.refunded_amount,
+        now.refunded_tax_free,
+        now.refunded_vat,
+        now.attempts,
+        now.provider_ref,
+        now.approved_at,
+        now.completed_at,
+        now.closed_at,
+        now.failure_code,
+        now.needs_review,
+        now.intent_op,
+        now.intent_source,
+        now.intent_amount,
+        now.intent_tax_free,
+        now.intent_vat,
+        now.intent_total,
+    )
+
+
+if row_of.__code__.co_names != COLUMNS:  # spelt out, for it is far faster than attrgetter
+    raise ImportError("row_of does not follow fold.COLUMNS")
 
 
 def released(version: bytes) -> bool:
