@@ -153,11 +153,12 @@ class Payment(Book):
             names, salts, values = _parsed(fields)
             opening = _OPENINGS[names]
         found = []
-        for begun, salt, value in zip(opening.begun, salts, values, strict=True):
-            salted, one = unhexlify(salt), begun()
+        for place, begun in enumerate(opening.begun):
+            salt, one = salts[place], begun()
+            salted = unhexlify(salt)
             if len(salted) != _SALT or hexlify(salted) != salt:
                 return False
-            one.update(salted + value)
+            one.update(salted + values[place])
             found.append(one.hexdigest())
         if seq == 1:
             self._values = dict(zip(names, values, strict=True))

@@ -289,8 +289,12 @@ class Step:
         if now.status != self.source:
             return None
         pieces = self.cut(raw)
-        key = self._key
-        ACTORS[pieces[0]], digest(pieces[key]), token(pieces[key + 1])
+        place = self._key
+        ACTORS[pieces[0]]
+        if key := pieces[place]:
+            digest(key)
+        if request := pieces[place + 1]:
+            token(request)
         held = self._handler(now, self, pieces, raw, at, head)
         if held is None:
             return None
