@@ -133,6 +133,21 @@ def test_what_stands_beside_transitions_names_its_stream(spoilt: Book) -> None:
     assert seen > 5
 
 
+def test_other_personal_values_are_not_taken(spoilt: Book) -> None:
+    entries: dict[bytes, list[Any]] = {}
+    for row in rows_of(spoilt):
+        entries.setdefault(row[0], []).append(row)
+    kept = spoilt.store.rows("SELECT stream, seq, fields FROM personal ORDER BY 1, 2")
+    for one in kept:
+        stream, seq = one["stream"].encode(), one["seq"]
+        honest = json.loads(one["fields"])
+        for name, (salt, value) in honest.items():
+            for pair in ((salt, value), (salt[1:] + salt[0], value), (salt, value + "x")):
+                fields = json.dumps(honest | {name: pair}, ensure_ascii=False).encode()
+                taken = Payment().read(stream, entries[stream], [(stream, seq, fields)])
+                assert taken == (pair == (salt, value))
+
+
 def rows_of(book: Book) -> list[tuple[Any, ...]]:
     """The entries of payments, in the order of streams, as their readers get them."""
     sql = "SELECT * FROM entries WHERE stream <> 'book' ORDER BY stream, seq"
