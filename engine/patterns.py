@@ -64,6 +64,10 @@ class Pattern:
     fields: tuple[str, ...]
     commitments: int
     """The group that holds commitments, or 0."""
+    names: tuple[str, ...]
+    """All fields of `data` in order, hashes too."""
+    numbers: frozenset[str]
+    """Those that are integers."""
 
 
 def _value(name: str, kind: str, fixed: Mapping[str, tuple[str, ...]]) -> str:
@@ -103,7 +107,9 @@ def _pattern(kind: str, event: str, schema: Schema) -> Pattern:
     )
     fields = tuple(name for name in sorted(schema.fields) if schema.fields[name] != "hash")
     place = 1 + fields.index("commitments") if "commitments" in fields else 0
-    return Pattern(re.compile(text.encode()).fullmatch, fields, place)
+    names = tuple(sorted(schema.fields))
+    numbers = frozenset(name for name in names if schema.fields[name] == "int")
+    return Pattern(re.compile(text.encode()).fullmatch, fields, place, names, numbers)
 
 
 def _payments() -> Iterator[tuple[str, str, Schema]]:
@@ -120,6 +126,10 @@ def _table(rows: Iterator[tuple[str, str, Schema]]) -> Mapping[tuple[bytes, byte
     return {(kind.encode(), event.encode()): _pattern(kind, event, s) for kind, event, s in rows}
 
 
+COMMITMENTS: Match = re.compile(_commitments().encode()).fullmatch
+"""The commitments of an entry alone."""
+ACTOR: Match = re.compile(_ACTOR[1:-1].encode()).fullmatch
+NAME: Match = re.compile(f"{_VISIBLE}{{1,255}}".encode()).fullmatch
 PAYMENT = _table(_payments())
 """(kind, event) → pattern, in the stream of a payment."""
 BOOK = _table(("note", event, schema) for event, schema in BOOK_DATA.items())

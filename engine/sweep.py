@@ -36,6 +36,8 @@ _PLAIN = ", ".join(f"CAST({n} AS BLOB)" if n in TEXT_COLUMNS else n for n in COL
 _BLOBS = ", ".join(f"CAST({name} AS BLOB)" for name in COPIES)
 _ROWS = f"SELECT {_PLAIN}, {_BLOBS} FROM transactions WHERE {{range}} ORDER BY id"
 _BOOK = BOOK.encode()
+WORTH_SHARING = 10_000
+"""Payments from which starting a process costs less than it saves (some 50 000 entries)."""
 STEP = 5_000
 """Entries between two words of progress."""
 RANGES_PER_JOB = 8
@@ -61,8 +63,11 @@ def audit(
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> Report:
-    """Verify log, rows, erasures and tree, and that they extend a checkpoint."""
-    if jobs == 1:
+    """Verify log, rows, erasures and tree, and that they extend a checkpoint.
+
+    A book that one process has read before others are up is read by one.
+    """
+    if jobs == 1 or not _worth_sharing(store):
         report = sweep(store, 1, progress)
         found = (*verify_tree(store, checkpoint), *verify_erasures(store))
         return replace(report, findings=(*report.findings, *found))
@@ -79,6 +84,11 @@ def sweep(store: Store, jobs: int = 1, progress: Progress | None = None) -> Repo
         return _added_up([_Range(store, None, None, progress).run()])
     with _pool(jobs) as pool:
         return _added_up(_in_processes(store, pool, jobs, progress))
+
+
+def _worth_sharing(store: Store) -> bool:
+    sql = "SELECT COUNT(*) AS n FROM (SELECT 1 FROM transactions LIMIT ?)"
+    return bool(store.rows(sql, (WORTH_SHARING,))[0]["n"] >= WORTH_SHARING)
 
 
 def _added_up(ranges: Iterable[Swept]) -> Report:
@@ -152,6 +162,7 @@ class _Range:
         self.progress = progress
         self.swept = Swept()
         self._said = 0
+        self._book, self._payment = Book(), Payment()
 
     def _select(self, sql: str, key: str) -> Iterator[Row]:
         limits = {f"{key} >= ?": self.low, f"{key} < ?": self.high}
@@ -167,8 +178,11 @@ class _Range:
                 _Beside(self._select(_PERSONAL, "stream")),
             )
             for stream, entries in groupby(self._select(_ENTRIES, "stream"), itemgetter(0)):
-                self._orphans(rows.before(stream), kept.before(stream))
-                self._stream(stream, entries, rows.at(stream), kept.at(stream))
+                found, values = rows.at(stream), kept.at(stream)
+                if not (found and values):  # the next of a table may be of a stream before this one
+                    self._orphans(rows.before(stream), kept.before(stream))
+                    found, values = found or rows.at(stream), values or kept.at(stream)
+                self._stream(stream, entries, found, values)
                 if self.swept.entries - self._said > STEP:
                     self._say()
             self._orphans(rows.rest(), kept.rest())
@@ -178,12 +192,13 @@ class _Range:
     def _stream(
         self, stream: bytes, entries: Iterator[Row], rows: list[Row], kept: list[Row]
     ) -> None:
-        read = Book(stream) if stream == _BOOK else Payment(stream)
-        whole = read.read(entries)
-        self.swept.entries += read.entries + sum(1 for _ in entries)
+        read = self._book if stream == _BOOK else self._payment
+        whole = read.whole(stream, entries, rows, kept)
+        self.swept.entries += read.entries
         self.swept.streams += 1
-        if whole and read.matches(rows, kept):
+        if whole:
             return
+        self.swept.entries += sum(1 for _ in entries)
         self.swept.slow += 1
         found = verify_stream(self.store, stream)
         if found is not None:
@@ -225,11 +240,12 @@ class _Beside:
         return taken
 
     def at(self, stream: bytes) -> list[Row]:
-        """The rows of this stream, once those before it are taken."""
+        """The rows of this stream, when none of those before it is left."""
         taken: list[Row] = []
-        while self._next is not None and self._next[0] == stream:
-            taken.append(self._next)
-            self._next = next(self._rows, None)
+        one = self._next
+        while one is not None and one[0] == stream:
+            taken.append(one)
+            self._next = one = next(self._rows, None)
         return taken
 
     def rest(self) -> list[Row]:

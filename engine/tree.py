@@ -6,7 +6,7 @@ It refuses to know where nodes are kept: `Nodes` gives the hash of any complete 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 Nodes = Callable[[int, int], bytes]
 """(level, place) → hash of the complete subtree over leaves [place·2^level, (place+1)·2^level)."""
@@ -34,15 +34,20 @@ class Frontier:
             if size >> level & 1
         }
 
-    def push(self, leaf: bytes) -> Iterator[tuple[int, int, bytes]]:
+    def push(self, leaf: bytes) -> Sequence[tuple[int, int, bytes]]:
         """Take a leaf; the nodes (level ≥ 1, place, hash) that it completes, lowest first."""
-        level, place, found = 0, self.size, leaf
+        place = self.size
+        self.size = place + 1
+        if not place & 1:  # every other leaf completes none
+            self._peaks[0] = leaf
+            return ()
+        level, found, made = 0, leaf, []
         while place & 1:
             found = node_hash(self._peaks.pop(level), found)
             level, place = level + 1, place >> 1
-            yield level, place, found
+            made.append((level, place, found))
         self._peaks[level] = found
-        self.size += 1
+        return made
 
     def root(self) -> bytes:
         """The root over all leaves taken so far."""

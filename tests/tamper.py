@@ -473,8 +473,8 @@ def _flatter(book: Book, stream: str) -> None:
     """Make the row what the fast verifier would like to see, when it would take these entries."""
     rows = book.store.rows("SELECT * FROM entries WHERE stream = ? ORDER BY seq", (stream,))
     raw = [tuple(v.encode() if isinstance(v, str) else v for v in r.values()) for r in rows]
-    read = Payment(stream.encode())
-    if stream == BOOK or not read.read(iter(raw)) or read.now is None:
+    read = Payment()
+    if stream == BOOK or not read.read(stream.encode(), raw, []):
         return
     sets = ", ".join(f"{name} = ?" for name in COLUMNS)
     wanted = [v.decode() if isinstance(v, bytes) else v for v in row_of(read.now)]

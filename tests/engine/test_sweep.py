@@ -6,6 +6,7 @@ import json
 import random
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from house import House
@@ -13,9 +14,11 @@ from states import BUILD
 from tamper import MUTATIONS, Book, history
 
 from engine.canonical import canonical
-from engine.entry import check
-from engine.patterns import BOOK, PAYMENT
+from engine.entry import ZERO_HASH, check, hash_of
+from engine.patterns import BOOK, COMMITMENTS, PAYMENT
 from engine.provider import Prepared
+from engine.reading import Payment
+from engine.rewriting import STEPS
 from engine.sweep import sweep
 from engine.verify import verify
 
@@ -86,6 +89,70 @@ def test_what_a_pattern_takes_is_canonical_and_typed(spoilt: Book) -> None:
                 check(fields)
                 assert canonical(fields) == raw
     assert taken > 500
+
+
+def test_what_is_rewritten_is_canonical_and_typed(spoilt: Book) -> None:
+    dice, taken = random.Random(13), 0
+    letters = b'"\\{}[],:0123456789abcdefgzAF- _+\x00\x7f\xc3'
+    rows = rows_of(spoilt)
+    assert sweep(spoilt.store).slow == 0  # every layout is known now
+    for place, (stream, seq, kind, event, at, _, raw) in enumerate(rows):
+        if kind != b"transition":
+            continue
+        before = rows[place - seq + 1 : place]
+        for turn in range(400):
+            changed = bytearray(raw)
+            if turn:
+                changed[dice.randrange(len(raw))] = dice.choice(letters)
+            read = Payment()
+            read.read(stream, before, [])
+            head = before[-1][5] if before else ZERO_HASH.encode()
+            held = STEPS.take(read.now, event, seq, bytes(changed), at, head)
+            if held is None or (held and COMMITMENTS(held) is None):
+                assert turn
+                continue
+            taken += turn > 0
+            fields = json.loads(changed)
+            check(fields)
+            assert canonical(fields) == changed
+            assert (fields["seq"], fields["stream"].encode()) == (seq, stream)
+            assert (fields["occurred_at"], fields["prev_hash"].encode()) == (at, head)
+    assert taken > 500
+
+
+def test_what_stands_beside_transitions_names_its_stream(spoilt: Book) -> None:
+    rows, seen = rows_of(spoilt), 0
+    for place, (stream, seq, kind, event, at, _, raw) in enumerate(rows):
+        if kind != b"transition":
+            before = rows[place - seq + 1 : place]
+            for name in (stream, b"txn_stranger"):
+                text = canonical(json.loads(raw) | {"stream": name.decode()})
+                last = (stream, seq, kind, event, at, hash_of(text).encode(), text)
+                assert Payment().read(stream, [*before, last], []) == (name == stream)
+            seen += 1
+    assert seen > 5
+
+
+def test_other_personal_values_are_not_taken(spoilt: Book) -> None:
+    entries: dict[bytes, list[Any]] = {}
+    for row in rows_of(spoilt):
+        entries.setdefault(row[0], []).append(row)
+    kept = spoilt.store.rows("SELECT stream, seq, fields FROM personal ORDER BY 1, 2")
+    for one in kept:
+        stream, seq = one["stream"].encode(), one["seq"]
+        honest = json.loads(one["fields"])
+        for name, (salt, value) in honest.items():
+            for pair in ((salt, value), (salt[1:] + salt[0], value), (salt, value + "x")):
+                fields = json.dumps(honest | {name: pair}, ensure_ascii=False).encode()
+                taken = Payment().read(stream, entries[stream], [(stream, seq, fields)])
+                assert taken == (pair == (salt, value))
+
+
+def rows_of(book: Book) -> list[tuple[Any, ...]]:
+    """The entries of payments, in the order of streams, as their readers get them."""
+    sql = "SELECT * FROM entries WHERE stream <> 'book' ORDER BY stream, seq"
+    rows = book.store.rows(sql)
+    return [tuple(v.encode() if isinstance(v, str) else v for v in r.values()) for r in rows]
 
 
 def compared(found: re.Match[bytes]) -> list[bytes]:

@@ -11,24 +11,30 @@ _TAMPER = "tests/engine/test_tamper.py"
 _EXPORT = "tests/web/test_export.py"
 _ALONE = "engine/bundle/verify.py"
 _READING = "engine/reading.py"
-_SWIFT = "engine/swift.py"
+_REWRITING = "engine/rewriting.py"
+_BESIDE = f"{_SWEEP}::test_what_stands_beside_transitions_names_its_stream"
+_LIKE = f"{_SWEEP}::test_what_is_rewritten_is_canonical_and_typed"
 
 VERIFYING: tuple[tuple[str, str, str, str, str, str], ...] = (
     ("fast: integers in two spellings", "P9", "engine/patterns.py", '"(?:0|[1-8][0-9]{0,15}|9[0-9]{0,14})"', '"[0-9]{1,16}"', _FORM),
     ("fast: fields in any order of commas", "P9", "engine/patterns.py", "(?:,(?=\")|(?=\\}))", ",?", _FORM),
     ("fast: any text in a name", "P9", "engine/patterns.py", '_VISIBLE = r"[!#-\\[\\]-~]"', '_VISIBLE = r"[^\\"]"', _FORM),
-    ("fast: no hash", "P9", _READING, "if digest != written or pattern is None", "if pattern is None", _SAME),
-    ("fast: no chain", "P9", _READING, "groups[-5] != head or ", "", _SAME),
-    ("fast: any stream", "P9", _READING, " or groups[-2] != stream", "", _SAME),
-    ("fast: seq column unread", "P9", _READING, "seq != number or ", "", _SAME),
-    ("fast: time may stand still", "P9", _READING, "not last < occurred_at == int", "not occurred_at == int", _SAME),
-    ("fast: no guard", "P8", _SWIFT, "step.guard(now, groups, at) and ", "", _SAME),
-    ("fast: any source", "P8", _SWIFT, "step is None or groups[-3] != now.status", "step is None", _SAME),
-    ("fast: refund total unread", "P1", _SWIFT, "if (int(refunded), int(tax_free), int(vat)) != told:", "if False:", _SAME),
-    ("fast: intent of approve unread", "P1", _SWIFT, "if int(amount) != whole or int(total) != whole:", "if False:", _SAME),
-    ("fast: row unread", "P7", _READING, " or swift.row_of(self.now) != rows[0][:_FACTS]", "", _SAME),
-    ("fast: personal values unread", "P9", _READING, "return all(self._opens(seq, fields, rows[0]) for _, seq, fields in kept)", "return True", _SAME),
-    ("fast: copies of values unread", "P9", _READING, "return seq != 1 or _repeated(row, values)", "return True", _SAME),
+    ("fast: no hash", "P9", _READING, "            if found.hexdigest().encode() != written or seq != number or not last < at:\n                return False\n            if kind", "            if seq != number or not last < at:\n                return False\n            if kind", _SAME),
+    ("fast: no chain", "P9", _READING, "STEPS.take(now, event, seq, raw, at, head)", "STEPS.take(now, event, seq, raw, at, raw[(n := raw.index(b'prev_hash') + 12) : n + 64])", _SAME),
+    ("fast: any stream", "P9", _READING, " or groups[-2] != self.stream", "", _BESIDE),
+    ("fast: seq column unread", "P9", _REWRITING, "layout.seq != seq or ", "", _LIKE),
+    ("fast: any new name", "P9", "engine/layout.py", "    if piece.translate(None, _VISIBLE):", "    if False:", _LIKE),
+    ("fast: any new hash", "P9", "engine/layout.py", "    if piece.translate(None, _HEX):", "    if False:", _LIKE),
+    ("fast: any known name", "P9", "engine/layout.py", "if self._match(piece) is None:", "if False:", _LIKE),
+    ("fast: a rewritten entry uncompared", "P9", _REWRITING, "if raw != step.text % (actor, *told, key, at, head, request, now.id):\n        return None\n    if step.guard is not None and not step.guard(now, at, whole)", "if step.guard is not None and not step.guard(now, at, whole)", _LIKE),
+    ("fast: time may stand still", "P9", _READING, "seq != number or not last < at:\n                return False\n            if kind", "seq != number:\n                return False\n            if kind", _SAME),
+    ("fast: no guard", "P8", _REWRITING, "        return holds(now, seen, target)", "        return True", _SAME),
+    ("fast: any source", "P8", _REWRITING, "if now.status != self.source:", "if False:", _SAME),
+    ("fast: a settled refund uncompared", "P1", _REWRITING, "    told = (evidence, now.intent_op, total, free, taxed)\n    if raw != step.text % (actor, *told, key, at, head, request, now.id):\n        return None\n", "", _LIKE),
+    ("fast: an intent stays open", "P1", _REWRITING, "    now.intent_op = now.intent_source = now.intent_amount = now.intent_total = None\n    now.intent_tax_free = now.intent_vat = None\n    if", "    if", _SAME),
+    ("fast: row unread", "P7", _READING, "if swift.row_of(self.now) != row[:_FACTS]:", "if False:", _SAME),
+    ("fast: personal values unread", "P9", _READING, "return (opening.text % tuple(found)).encode() == held", "return True", f"{_SWEEP}::test_other_personal_values_are_not_taken"),
+    ("fast: copies of values unread", "P9", _READING, "return self._values is None or _repeated(row, self._values)", "return True", _SAME),
     ("fast: rows without a log", "P9", "engine/sweep.py", "        for row in rows:\n            self.swept.rows", "        for row in []:\n            self.swept.rows", _SAME),
     ("fast: values without a log", "P9", "engine/sweep.py", "for one in kept:", "for one in []:", _SAME),
     ("processes forget the last range", "P9", "engine/sweep.py", "zip([None, *ends], [*ends, None], strict=True)", "zip([None, *ends], [*ends], strict=False)", f"{_SWEEP}::test_two_processes_report_what_one_does"),
