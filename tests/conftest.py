@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from house import House
+from hypothesis import settings
 from storefront import Site
 
 from engine.sweep import sweep
@@ -16,6 +17,11 @@ from engine.verify import verify
 from engine.verify_erasures import verify_erasures
 from engine.verify_tree import verify_tree
 from web.ui import strada_build
+
+_ACTIVE = settings.get_profile(settings.get_current_profile_name())
+settings.register_profile("unhurried", parent=_ACTIVE, deadline=None)
+settings.load_profile("unhurried")
+"""No example has a deadline: a loaded machine is slow, and that is no bug."""
 
 
 @pytest.fixture
