@@ -218,7 +218,9 @@ def _relayed(heard: requests.Response) -> Response:
     """A stream of Strada's, handed on as it comes; it counts there, and ends when that ends."""
     if not heard.ok:
         with heard:
-            return _as_it_is(heard)
+            refused = _as_it_is(heard)
+        refused.headers.extend({k: v for k, v in heard.headers.items() if k == "Retry-After"})
+        return refused
     headers = {"X-Accel-Buffering": "no"}
     answer = Response(_pieces(heard), headers=headers, content_type="text/event-stream")
     answer.call_on_close(heard.close)
