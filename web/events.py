@@ -32,8 +32,9 @@ LIFE_S = 300
 """How long a stream lives; the next one goes on where it ended."""
 LONGEST = 10_000
 """Entries a stream: fewer bytes than the server buffers for a client that does not read."""
-BEAT_S = 10
-"""How often a silent stream says that it lives, and a key is looked at again."""
+BEAT_S = 2
+"""How often a silent stream says that it lives, and a key is looked at again. Only what is written
+shows that a client has left, and gives the place of a page that was closed to the next one."""
 POLL_S = 0.5
 RETRY_MS = 2_000
 FULL_RETRY_S = 30

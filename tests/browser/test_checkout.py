@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from browser.shopper import PHONE, Shopper
-from browser.stage import Stage
+from browser.stage import Stage, wait_for
 from playwright.sync_api import expect
 
 FLOWS = ("server", "client", "reported", "app")
@@ -60,6 +60,7 @@ def test_time_that_passed_is_shown_by_itself(shopper: Shopper, demo: Stage) -> N
 @pytest.mark.parametrize("refused", [False, True])
 def test_a_step_lights_up_streamed_or_not(shopper: Shopper, demo: Stage, refused: bool) -> None:
     asked: list[str] = []
+    wait_for(demo.has_room)
     shopper.context.on("request", lambda seen: asked.append(seen.url))
     if refused:
         shopper.context.route("**/demo/v1/events?*", lambda route: route.fulfill(status=429))
