@@ -25,6 +25,13 @@ _PAGE = (
     "LEFT JOIN entries e ON e.stream = t.stream AND e.seq = t.seq AND e.hash = t.hash "
     "WHERE f.merchant = ? AND f.position > ? ORDER BY f.position LIMIT ?"
 )
+_PAGE_OF_ONE = (
+    "SELECT t.position, e.hash, e.entry FROM tree t "
+    "JOIN feed f ON f.merchant = ? AND f.position = t.position "
+    "LEFT JOIN entries e ON e.stream = t.stream AND e.seq = t.seq AND e.hash = t.hash "
+    "WHERE t.position > ? AND t.stream = ? ORDER BY t.seq LIMIT ?"
+)
+"""By the transaction's own places: what others wrote meanwhile is not walked through."""
 _AT = (
     "SELECT t.hash FROM feed f JOIN tree t ON t.position = f.position "
     "WHERE f.merchant = ? AND f.position = ?"
@@ -59,10 +66,18 @@ class Feed:
         self._store = store
         self._vault = vault
 
-    def page(self, merchant: str, after: str | None, limit: int = PAGE) -> Page:
-        """What follows a cursor (None: from the first entry on); raises BadCursor."""
+    def page(
+        self, merchant: str, after: str | None, limit: int = PAGE, transaction: str | None = None
+    ) -> Page:
+        """What follows a cursor (None: from the first entry on), of one transaction if one is told.
+
+        Raises BadCursor.
+        """
         start = -1 if after is None else self._position(merchant, after)
-        rows = self._store.rows(_PAGE, (merchant, start, limit + 1))
+        if transaction is None:
+            rows = self._store.rows(_PAGE, (merchant, start, limit + 1))
+        else:
+            rows = self._store.rows(_PAGE_OF_ONE, (merchant, start, transaction, limit + 1))
         items = tuple(self._item(merchant, **row) for row in rows[:limit])
         return Page(items, len(rows) > limit, items[-1].cursor if items else after)
 

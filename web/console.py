@@ -7,6 +7,8 @@ opens nothing from that moment on. It refuses other sites' pages, whatever cooki
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Flask, Request, Response, current_app, request
@@ -61,8 +63,17 @@ def is_inside(request: Request) -> bool:
 def principal(request: Request) -> Principal:
     """Who the session of a request stands for; raises 401."""
     _refuse_others(request)
+    return rechecker(request)()
+
+
+def rechecker(request: Request) -> Callable[[], Principal]:
+    """Who the session stands for, to be asked again after the request, as long as it is used."""
     strada: Strada = current_app.extensions["strada"]
-    key_id = _sessions().find(request.cookies.get(COOKIE, ""))
+    return partial(_holder, strada, _sessions(), request.cookies.get(COOKIE, ""))
+
+
+def _holder(strada: Strada, sessions: Sessions, cookie: str) -> Principal:
+    key_id = sessions.find(cookie)
     key = strada.merchants.key(key_id) if key_id else None
     if key is None:
         raise Problem("unauthenticated")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +54,15 @@ class Shop:
         """Call Strada with the shop's key."""
         sent = {"Authorization": f"Bearer {self.key}", "Accept-Language": g.language} | headers
         return _send(method, f"{self.base_url}/v1{path}", body, sent)
+
+    def listen(self, path: str, last: str | None) -> requests.Response:
+        """Open a stream of Strada's, after the event heard last; its beat is under the timeout."""
+        sent = {"Authorization": f"Bearer {self.key}", "Accept": "text/event-stream"}
+        sent |= {"Accept-Language": g.language} | ({"Last-Event-ID": last} if last else {})
+        with requests.Session() as session:
+            session.trust_env = False
+            url = f"{self.base_url}/v1{path}"
+            return session.get(url, headers=sent, timeout=TIMEOUT_S, stream=True)
 
     def at_gateway(self, verb: str, body: dict[str, Any]) -> requests.Response:
         """Call the gateway itself, as a client of flow `reported` does."""
@@ -193,6 +203,35 @@ def log(transaction: str) -> Response:
     """Its log."""
     asked = request.query_string.decode("ascii", "replace")
     return _as_it_is(_watch(f"{_id(transaction)}/transitions?{asked}"))
+
+
+@demo.get("/v1/events")
+def live() -> Response:
+    """The entries of one transaction as they come; never the shop's feed, which has everybody's."""
+    if request.headers.get("Sec-Fetch-Site") not in (None, "same-origin"):
+        raise Problem("insufficient_scope")  # a stream is dear: not for another site's page
+    path = f"/events?transaction={_id(request.args.get('transaction', ''))}"
+    return _relayed(shop().listen(path, request.headers.get("Last-Event-ID")))
+
+
+def _relayed(heard: requests.Response) -> Response:
+    """A stream of Strada's, handed on as it comes; it counts there, and ends when that ends."""
+    if not heard.ok:
+        with heard:
+            refused = _as_it_is(heard)
+        refused.headers.extend({k: v for k, v in heard.headers.items() if k == "Retry-After"})
+        return refused
+    headers = {"X-Accel-Buffering": "no"}
+    answer = Response(_pieces(heard), headers=headers, content_type="text/event-stream")
+    answer.call_on_close(heard.close)
+    return answer
+
+
+def _pieces(heard: requests.Response) -> Iterator[bytes]:
+    try:
+        yield from heard.iter_content(None)
+    except requests.RequestException:
+        return  # as if it had ended: the page comes back with the id of what it heard last
 
 
 @demo.post("/v1/transactions/<transaction>/<any(complete, refund, cancel):event>")

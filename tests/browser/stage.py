@@ -23,6 +23,7 @@ from engine.verify import verify
 from web.cli.demo import HOST, Town, town
 from web.server import listen
 from web.settings import Settings
+from web.streams import Streams
 
 ROOT = Path(__file__).resolve().parents[2]
 UI = ROOT / "web" / "ui"
@@ -51,6 +52,14 @@ class Stage:
         self.gateway_url = built.gateway_url
         self._ledger = folder / "kakaopay-ledger.jsonl"
         self._moved = moved
+        self._streams: Streams = built.app.extensions["streams"]
+
+    def has_room(self) -> bool:
+        """Whether one more page can hold a stream: those of closed pages end by and by."""
+        taken = self._streams.take("demo-shop")
+        if taken:
+            self._streams.release("demo-shop")
+        return taken
 
     def advance(self, by_s: float) -> None:
         """Move everybody's time; the worker, which never sleeps long, then does what is due."""

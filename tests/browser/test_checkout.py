@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from browser.shopper import PHONE, Shopper
-from browser.stage import Stage
+from browser.stage import Stage, wait_for
 from playwright.sync_api import expect
 
 FLOWS = ("server", "client", "reported", "app")
@@ -55,6 +55,30 @@ def test_time_that_passed_is_shown_by_itself(shopper: Shopper, demo: Stage) -> N
     shopper.see("expired")
     expect(shopper.page.get_by_text("The time to pay has passed")).to_be_visible()
     assert demo.money(txn) == (0, 0)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_step_lights_up_streamed_or_not(shopper: Shopper, demo: Stage, refused: bool) -> None:
+    asked: list[str] = []
+    wait_for(demo.has_room)
+    shopper.context.on("request", lambda seen: asked.append(seen.url))
+    if refused:
+        shopper.context.route("**/demo/v1/events?*", lambda route: route.fulfill(status=429))
+    else:
+        shopper.context.route("**/transitions?cursor=*", lambda route: route.fulfill(status=503))
+    shopper.open("/demo")
+    shopper.page.get_by_label("Open the payment page in a new tab").check()
+    with shopper.context.expect_page():
+        shopper.page.locator(".pay").click()
+    shopper.receipt()
+    shopper.see("ready")
+    expect(shopper.page.locator("[data-at]")).to_have_attribute("data-state", "ready")
+    demo.advance(901)
+    shopper.see("expired")
+    expect(shopper.page.locator("[data-at]")).to_have_attribute("data-state", "expired")
+    seqs = shopper.page.locator(".log .seq").all_inner_texts()
+    assert seqs == [str(number) for number in range(1, len(seqs) + 1)]
+    assert sum("/demo/v1/events?transaction=" in url for url in asked) == 1
 
 
 def test_the_customer_can_let_it_expire(shopper: Shopper, demo: Stage) -> None:

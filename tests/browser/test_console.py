@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+import requests
 from browser.shopper import Shopper
-from browser.stage import Stage
+from browser.stage import Stage, wait_for
 from playwright.sync_api import expect
 
 
@@ -63,6 +64,22 @@ def test_what_cannot_be_done_says_why(shopper: Shopper, demo: Stage) -> None:
     expect(shopper.page.get_by_role("button", name="Refund…")).to_have_attribute(
         "aria-disabled", "true"
     )
+
+
+def test_the_console_hears_a_step_by_its_stream(shopper: Shopper, demo: Stage) -> None:
+    txn = shopper.pay()
+    shopper.see("approved")
+    shopper.sign_in()
+    shopper.context.route("**/transitions?cursor=*", lambda route: route.fulfill(status=503))
+    wait_for(demo.has_room)
+    shopper.open(f"/console/transactions/{txn}")
+    shopper.see("approved")
+    shop = {"Authorization": f"Bearer {demo.key}"}
+    url = f"{demo.url}/v1/transactions/{txn}/complete"
+    assert requests.post(url, json={}, headers=shop, timeout=20).ok
+    shopper.see("completed")
+    expect(shopper.page.locator("[data-verdict=whole]")).to_be_visible()
+    expect(shopper.page.locator("[data-at]")).to_have_attribute("data-state", "completed")
 
 
 def test_the_unknown_queue_empties_by_itself(shopper: Shopper, demo: Stage) -> None:

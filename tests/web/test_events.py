@@ -16,6 +16,7 @@ from web.server import listen
 from web.streams import MOST, MOST_OF_ONE, Streams
 
 STREAM = "text/event-stream"
+OTHER_SITE = {"Sec-Fetch-Site": "cross-site"}
 
 
 def get(site: Site, query: str = "", **headers: str) -> Any:
@@ -124,6 +125,48 @@ def test_a_stream_is_resumed_where_it_ended(site: Site) -> None:
     rest = entries(again.next())
     again.close()
     assert [one for _, one in seen + rest] == get(site).get_json()["data"]
+
+
+def test_one_transactions_entries_can_be_had_alone(site: Site) -> None:
+    own = site.house.approved()
+    grown(site)
+    log = site.call("GET", f"/transactions/{own}/transitions").get_json()["data"]
+    first = get(site, f"?transaction={own}&limit=1").get_json()
+    rest = get(site, f"?transaction={own}&after={first['next_cursor']}").get_json()
+    assert (first["has_more"], rest["has_more"]) == (True, False)
+    assert [one["hash"] for one in first["data"] + rest["data"]] == [one["hash"] for one in log]
+    stream = Open(site, f"?transaction={own}")
+    stream.next()
+    assert [one["hash"] for _, one in entries(stream.next())] == [one["hash"] for one in log]
+    grown(site)
+    site.house.time.advance(BEAT_S + 1)
+    assert stream.next() == ": still here\n\n"  # and nothing of the other
+    stream.close()
+
+
+@pytest.mark.parametrize("accept", ["application/json", STREAM])
+def test_anothers_transaction_is_no_part_of_the_feed(site: Site, accept: str) -> None:
+    own = site.house.approved()
+    site.house.audit.sequencer.drain()
+    assert get(site, f"?transaction={own}", key=site.stranger, Accept=accept).status_code == 404
+    assert get(site, "?transaction=txn_1", Accept=accept).status_code == 404
+
+
+def test_the_console_streams_until_it_signs_out(site: Site) -> None:
+    grown(site)
+    own = {"Sec-Fetch-Site": "same-origin", "Strada-Console": "1"}
+    url, accept = "/console/v1/events", {"Accept": STREAM, "Sec-Fetch-Site": "same-origin"}
+    assert site.client.get(url, headers=accept).status_code == 401
+    site.client.post("/console/session", json={"key": site.key}, headers=own)
+    assert site.client.get(url, headers={"Accept": STREAM, **OTHER_SITE}).status_code == 401
+    answer = site.client.get(url, headers=accept)
+    pieces = iter(answer.response)
+    next(pieces)
+    assert len(entries(next(pieces).decode())) == 4
+    assert site.client.delete("/console/session", headers=own).status_code == 204
+    site.house.time.advance(BEAT_S + 1)
+    assert list(pieces) == []
+    answer.close()
 
 
 def test_silence_is_filled_with_comments(site: Site) -> None:

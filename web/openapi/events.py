@@ -81,6 +81,13 @@ PARAMETERS: Mapping[str, Any] = {
         "description": "Items a page. Not for a stream.",
         "schema": {"type": "integer", "minimum": 1, "maximum": PAGE, "default": PAGE},
     },
+    "feedTransaction": {
+        "name": "transaction",
+        "in": "query",
+        "required": False,
+        "description": "Only the entries of this transaction.",
+        "schema": shapes.TRANSACTION_ID,
+    },
     "lastEventId": {
         "name": "Last-Event-ID",
         "in": "header",
@@ -102,9 +109,9 @@ OPERATIONS = (
                 {JSON: ref("FeedPage"), "text/event-stream": shapes.STRING},
             )
         },
-        _REFUSED,
+        _REFUSED | {"not_found"},
         (KEY,),
-        ("after", "feedLimit", "lastEventId"),
+        ("after", "feedLimit", "feedTransaction", "lastEventId"),
         text="Every entry of every transaction, once, in tree order, some seconds after it was "
         "written; scope `payments` or `audit`. As `text/event-stream` each event is an entry in "
         "`data` with its cursor as `id`, comments come in silence, and the stream ends after some "

@@ -1,7 +1,7 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { render } from "@testing-library/react";
 import type { ReactNode } from "react";
-import { clientAt, Source } from "../src/api/client.ts";
+import { Source, sourceAt } from "../src/api/client.ts";
 import type { Transaction } from "../src/api/schema.ts";
 import { LanguageProvider } from "../src/shared/language.tsx";
 
@@ -11,7 +11,7 @@ export function show(children: ReactNode) {
   return render(
     <QueryClientProvider client={queries}>
       <LanguageProvider language="en">
-        <Source value={{ name: "test", client: clientAt("/console") }}>{children}</Source>
+        <Source value={sourceAt("test", "/console")}>{children}</Source>
       </LanguageProvider>
     </QueryClientProvider>,
   );

@@ -28,7 +28,9 @@ export function clientAt(base: string, token?: string) {
 }
 export type Client = ReturnType<typeof clientAt>;
 
-export const Source = createContext<{ name: string; client: Client } | null>(null);
+/** Where pages read: its name in the cache, its address, and who asks there. */
+export const sourceAt = (name: string, base: string) => ({ name, base, client: clientAt(base) });
+export const Source = createContext<ReturnType<typeof sourceAt> | null>(null);
 
 export function useSource() {
   const found = useContext(Source);

@@ -1,18 +1,25 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { useEffect } from "react";
+import { useEffect, useState } from "react";
 import { useSource } from "./client.ts";
+import type { Entry } from "./schema.ts";
+import { follow } from "./stream.ts";
 import { useTransaction } from "./transaction.ts";
-import { useTransitions } from "./transitions.ts";
+import { grown, useTransitions } from "./transitions.ts";
+
+const POLL_MS = 1_000;
+/** Beside a stream: a connection can die without saying so. */
+const CHECK_MS = 5_000;
 
 /**
  * A transaction and its log, live: every page that shows one uses this and nothing else.
- * It polls the log, and reads the transaction again when the log has grown. A stream of events
- * can take the poll's place here without any page knowing.
+ * Entries come by a stream of server-sent events, or by a poll while there is none, and the
+ * transaction is read again when the log has grown. An entry counts once, whichever way it came.
  */
 export function useLive(transaction: string) {
   const { name } = useSource();
   const queries = useQueryClient();
-  const log = useTransitions(transaction);
+  const isStreamed = useStream(transaction);
+  const log = useTransitions(transaction, isStreamed ? CHECK_MS : POLL_MS);
   const payment = useTransaction(transaction);
   const seq = log.data?.at(-1)?.seq ?? 0;
   useEffect(() => {
@@ -24,4 +31,23 @@ export function useLive(transaction: string) {
     error: payment.error ?? log.error,
     isLost: log.isError || log.fetchStatus === "paused",
   };
+}
+
+/** Let streamed entries join the log; whether they come now. */
+function useStream(transaction: string): boolean {
+  const { name, base } = useSource();
+  const queries = useQueryClient();
+  const [isOpen, setOpen] = useState(false);
+  useEffect(() => {
+    if (!transaction) return;
+    const queryKey = [name, "transitions", transaction];
+    const onEntry = (entry: Entry) => {
+      const known = queries.getQueryData<Entry[]>(queryKey) ?? [];
+      if (entry.seq > known.length + 1) void queries.invalidateQueries({ queryKey });
+      else queries.setQueryData(queryKey, grown(known, [entry]));
+    };
+    const url = `${base}/v1/events?transaction=${encodeURIComponent(transaction)}`;
+    return follow(url, { onEntry, onOpen: setOpen });
+  }, [name, base, queries, transaction]);
+  return isOpen;
 }

@@ -820,9 +820,11 @@ export interface components {
             provider: string;
             /** @enum {string} */
             flow: "server" | "client" | "reported";
-            order_id: string;
+            /** @description Null once it was erased. */
+            order_id: string | null;
             customer_id?: string | null;
-            item_name: string;
+            /** @description Null once it was erased. */
+            item_name: string | null;
             /** @description How many of the item. */
             quantity: number;
             /** @description In minor units of the currency. */

@@ -2,8 +2,6 @@ import { queryOptions, useQuery, useQueryClient } from "@tanstack/react-query";
 import { accepted, type Client, useSource } from "./client.ts";
 import type { Entry, EntryList } from "./schema.ts";
 
-const POLL_MS = 1_000;
-
 /** Everything in the log after an entry. */
 async function entriesAfter(client: Client, transaction: string, seq: number): Promise<Entry[]> {
   const found: Entry[] = [];
@@ -20,8 +18,15 @@ async function entriesAfter(client: Client, transaction: string, seq: number): P
   return found;
 }
 
-/** The log of a transaction, growing: asked once a second for what came since. */
-export function useTransitions(transaction: string) {
+/** A log with what is new to it, each entry once; the same value, which draws nothing anew, if none. */
+export function grown(known: Entry[], found: readonly Entry[]): Entry[] {
+  const last = known.at(-1)?.seq ?? 0;
+  const news = found.filter(({ seq }) => seq > last);
+  return news.length ? [...known, ...news] : known;
+}
+
+/** The log of a transaction, growing: asked every so often for what came since. */
+export function useTransitions(transaction: string, everyMs: number) {
   const { name, client } = useSource();
   const queries = useQueryClient();
   const queryKey = [name, "transitions", transaction];
@@ -29,11 +34,11 @@ export function useTransitions(transaction: string) {
     queryOptions({
       queryKey,
       queryFn: async () => {
-        const known = queries.getQueryData<Entry[]>(queryKey) ?? [];
-        const news = await entriesAfter(client, transaction, known.at(-1)?.seq ?? 0);
-        return news.length ? [...known, ...news] : known; // the same value draws nothing anew
+        const known = () => queries.getQueryData<Entry[]>(queryKey) ?? [];
+        const found = await entriesAfter(client, transaction, known().at(-1)?.seq ?? 0);
+        return grown(known(), found); // as it is by now: a stream may have brought more meanwhile
       },
-      refetchInterval: POLL_MS,
+      refetchInterval: everyMs,
     }),
   );
 }

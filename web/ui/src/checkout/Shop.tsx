@@ -1,7 +1,7 @@
 import { useMemo, useState } from "react";
 import { Link, Route, Switch, useSearchParams } from "wouter";
 import { Frame } from "../app/Frame.tsx";
-import { clientAt, Source } from "../api/client.ts";
+import { Source, sourceAt } from "../api/client.ts";
 import { useTexts } from "../shared/language.tsx";
 import { useTitle } from "../shared/title.ts";
 import { Cart } from "./Cart.tsx";
@@ -22,7 +22,7 @@ const texts = {
 export default function Shop() {
   const t = useTexts(texts);
   const [flow, setFlow] = useState<Flow>("server");
-  const source = useMemo(() => ({ name: "shop", client: clientAt("/demo") }), []);
+  const source = useMemo(() => sourceAt("shop", "/demo"), []);
   const transaction = useSearchParams()[0].get("transaction_id");
   useTitle(t.title);
   return (

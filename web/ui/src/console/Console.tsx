@@ -1,7 +1,7 @@
 import { useMemo } from "react";
 import { Link, Route, Switch } from "wouter";
 import { Frame } from "../app/Frame.tsx";
-import { clientAt, Refused, Source } from "../api/client.ts";
+import { Refused, Source, sourceAt } from "../api/client.ts";
 import { type Session, useSession, useSignOut } from "../api/session.ts";
 import { useTexts } from "../shared/language.tsx";
 import { useTitle } from "../shared/title.ts";
@@ -38,7 +38,7 @@ export default function Console() {
 function Inside(props: { session: Session }) {
   const t = useTexts(texts);
   const leave = useSignOut();
-  const source = useMemo(() => ({ name: "console", client: clientAt("/console") }), []);
+  const source = useMemo(() => sourceAt("console", "/console"), []);
   // A section is a link here and a route below; those of operators and auditors join by scope.
   const nav = (
     <nav aria-label={t.nav}>

@@ -22,7 +22,7 @@ export function Detail(props: { transaction: string }) {
     <div className="wide">
       <p><Link href="/console">{t.back}</Link></p>
       <header className="head">
-        <h1>{payment.item_name}</h1>
+        <h1>{payment.item_name ?? payment.id}</h1>
         <Status status={payment.status} />
         <span className="mono dim break">{payment.id} · v{payment.version}</span>
       </header>

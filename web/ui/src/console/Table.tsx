@@ -59,8 +59,8 @@ function Line(props: { row: Transaction }) {
   return (
     <tr>
       <td className="nowrap">{moment(row.created_at, language)}</td>
-      <td><Link href={`/console/transactions/${row.id}`} className="mono">{row.order_id}</Link></td>
-      <td>{row.item_name}</td>
+      <td><Link href={`/console/transactions/${row.id}`} className="mono">{row.order_id ?? row.id}</Link></td>
+      <td>{row.item_name ?? "—"}</td>
       <td className="nowrap">
         <Status status={row.status} /> {row.needs_review && <span className="badge bad">{t.review}</span>}
       </td>

@@ -34,7 +34,7 @@ export function Amounts(props: { payment: Transaction }) {
   const show = (amount: number) => money(amount, payment.currency, language);
   const method = payment.payment_method && METHODS[payment.payment_method];
   const rows: [string, string, string?][] = [
-    [t.order, payment.order_id, "mono"],
+    [t.order, payment.order_id ?? "—", "mono"],
     [t.method, `KakaoPay${method ? ` · ${within(method, language)}` : ""}`],
     [t.supply, show(payment.amount - payment.vat_amount - payment.tax_free_amount)],
     [t.vat, show(payment.vat_amount)],
