@@ -182,3 +182,13 @@ test("a lost network gives the stream up, until it is back", async () => {
   act(() => void window.dispatchEvent(new Event("online")));
   expect(Told.made).toHaveLength(2);
 });
+
+test("a page that nobody looks at holds no stream", async () => {
+  const stream = await streamed();
+  const hidden = vi.spyOn(document, "hidden", "get").mockReturnValue(true);
+  act(() => void document.dispatchEvent(new Event("visibilitychange")));
+  expect(stream.readyState).toBe(Told.CLOSED);
+  hidden.mockReturnValue(false);
+  act(() => void document.dispatchEvent(new Event("visibilitychange")));
+  expect(Told.made).toHaveLength(2);
+});
