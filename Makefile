@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/strada-ready
 UI := web/ui/dist/sources.sha256
 UI_SOURCES := $(shell find web/ui \( -name node_modules -o -name dist -o -name tests -o -name '.build*' \) -prune -o -type f -print)
-WORKERS ?= 2
+WORKERS ?= 3
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONHOME PYTHONPATH
@@ -21,7 +21,7 @@ demo: $(UI) ## run a shop, a gateway and Strada in one process (ARGS="--once" fo
 	$(VENV)/bin/strada demo $(ARGS)
 
 test: $(UI) ## run the tests (WORKERS=0 for one process, ARGS for pytest)
-	$(PY) -m pytest -n $(WORKERS) $(ARGS)
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(READY) ## hold the code to its rules: ruff, mypy, import-linter
 	$(PY) -m ruff check .
