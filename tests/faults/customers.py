@@ -218,7 +218,7 @@ class Visit:
         body |= {"total_amount": self.amount, **dict.fromkeys(LEGS, f"{self.town.url}/healthz")}
         for _ in range(TRIES):
             made = self._direct("ready", body)
-            if "tid" in made:
+            if "tid" in made and "next_redirect_mobile_url" in made:  # else it was a lie
                 self.page = str(made["next_redirect_mobile_url"])
                 return str(made["tid"])
             time.sleep(AGAIN_S)
