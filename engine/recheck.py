@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from engine.entry import Entry
-from engine.fire import WORKER, Draft, LostRace, folded_of
+from engine.fire import WORKER, LostRace, folded_of
 from engine.payments import Payments
 from engine.provider import Outcome, Unknown
 from engine.store import Row
@@ -54,10 +54,11 @@ class Recheck:
             return self._done(row)
         if not self._may_ask(row["provider"]):
             return False
+        asked = self._settlement.asking(row)
         truth = self._payments.gateways.look_up(row, row["intent_op"])
         self._heard(row["provider"], truth)
         if not isinstance(truth, Unknown):
-            self._settlement.apply_evidence(row["id"], row["intent_op"], truth, "worker")
+            self._settlement.apply_evidence(row["id"], row["intent_op"], truth, "worker", asked)
             return self._done(row)
         if truth.kind not in _NONSENSE and truth.detail != "account_gone":
             return False
@@ -80,16 +81,7 @@ class Recheck:
         return True
 
     def _review(self, row: Row) -> bool:
-        folded = folded_of(row)
-        if folded.needs_review is not None:
-            return True
-        draft = Draft("note", "review_opened", folded.status, {"reason": UNANSWERED})
-        try:
-            with self._store.write():
-                self._ledger.advance(folded, [self._ledger.entry(folded, draft, WORKER)])
-        except LostRace:
-            return False
-        return True
+        return row["needs_review"] is not None or self._settlement.open_review(row, UNANSWERED)
 
     def _done(self, row: Row) -> bool:
         with self._store.write():

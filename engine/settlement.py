@@ -112,6 +112,17 @@ class Settlement:
         settle = self._clock.micros(self._gateways.settle_s(folded.provider))
         return {"look_at": max(self._clock.now_us(), folded.expires_at) + settle}
 
+    def open_review(self, row: Row, reason: str) -> bool:
+        """Log that a person must look at a payment; False when it changed meanwhile."""
+        folded = folded_of(row)
+        draft = Draft("note", "review_opened", folded.status, {"reason": reason})
+        try:
+            with self._store.write():
+                self.ledger.advance(folded, [self.ledger.entry(folded, draft, WORKER)])
+        except LostRace:
+            return False
+        return True
+
     def _concerned(self, row: Row, op_id: str | None, asked: Asked | None) -> Row | None:
         """The operation that evidence is about: a look-up's is the one that is open by now."""
         op = self._operations.get(op_id) if op_id else None

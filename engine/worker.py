@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from engine.entry import Entry
 from engine.errors import StorageTrouble
-from engine.fire import WORKER, Draft, LostRace, folded_of
+from engine.fire import WORKER, LostRace, folded_of
 from engine.fold import OUTCOME_UNKNOWN
 from engine.payments import Payments
 from engine.provider import Outcome, Unknown
@@ -211,17 +211,7 @@ class Worker:
             "AND t.needs_review IS NULL LIMIT ?",
             (since, BATCH),
         )
-        return sum(self._open_review(row) for row in due)
-
-    def _open_review(self, row: Row) -> bool:
-        folded = folded_of(row)
-        draft = Draft("note", "review_opened", folded.status, {"reason": OUTCOME_UNKNOWN})
-        try:
-            with self._store.write():
-                self._ledger.advance(folded, [self._ledger.entry(folded, draft, WORKER)])
-        except LostRace:
-            return False
-        return True
+        return sum(self._settlement.open_review(row, OUTCOME_UNKNOWN) for row in due)
 
     # ---- the canary
 

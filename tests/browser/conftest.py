@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, sync_playwright
 def browser(ui: Path) -> Iterator[Browser]:
     """The system's Chromium, headless."""
     if CHROMIUM is None:
+        # pip brings no browser: `.ci/run` installs one, a bare machine is told what was not seen.
         pytest.skip("no Chromium: the pages were not opened (apt-get install chromium)")
     with sync_playwright() as tools:
         started = tools.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)

@@ -594,7 +594,7 @@ def _first_red(copy: Path, tests: list[str]) -> str:
     for line in done.stdout.splitlines():
         if line.startswith(("FAILED", "ERROR")):
             return f"caught: {line.split(' - ')[0].rpartition('::')[2] or line}"
-    return "MISSED: every test stayed green" if done.returncode == 0 else "caught: at import"
+    return "MISSED: " + ("every test stayed green" if done.returncode == 0 else "no test ran")
 
 
 if __name__ == "__main__":

@@ -102,6 +102,7 @@ EXPLAINED: dict[str, frozenset[str]] = {
         )
         | _instead("verify_stream", "reached: list[int] = [0]", "reached: list[int] = [1]")
         | _instead("_steps", "head, seq, at = ZERO_HASH, 0, -1", "head, seq, at = ZERO_HASH, 0, -2")
+        # mutmut writes this word into every literal; neither it nor nothing at all is JSON.
         | _instead(
             "_url_wrong",
             'copies = dict.fromkeys(URL_FIELDS) | json.loads((urls or b"").decode())',
