@@ -158,6 +158,30 @@ def test_a_look_up_asked_too_early_denies_nothing_later(house: House) -> None:
     assert (house.status(txn), house.gateway.refunded) == ("partially_refunded", 1_000)
 
 
+def test_a_recheck_asked_too_early_denies_nothing_later(house: House) -> None:
+    txn, on_its_way = house.ready(), []
+
+    def delayed(honest: Callable[[], Any]) -> Any:
+        on_its_way.append(honest)
+        return LOST
+
+    def slowly(honest: Callable[[], Any]) -> Any:
+        seen = honest()  # nothing is charged yet
+        on_its_way[0]()
+        house.time.advance(2_000)
+        return seen
+
+    house.gateway.script["approve"] = [delayed]
+    house.payments.approve(house.caller(), txn, "pg-token-1")
+    with house.store.write():
+        house.store.execute("INSERT INTO rechecks (txn) VALUES (?)", (txn,))
+    house.gateway.script["look_up"] = [slowly]
+    house.worker.run_once()
+    assert house.status(txn) in ("approving", "approved"), "never failed while charged"
+    house.work(60)
+    assert (house.status(txn), house.gateway.captured) == ("approved", 12_000)
+
+
 def test_a_late_answer_of_an_earlier_refund_contradicts_nothing(house: House) -> None:
     txn = house.approved()
 
