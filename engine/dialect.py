@@ -279,11 +279,6 @@ INSERT INTO settings (name, value) VALUES ('log', 'log_' || LOWER(HEX(RANDOMBLOB
 """
 """Names the log as well: what is signed says which log it is of."""
 
-_NAMES = (
-    "settings outbox idempotency gateways operations personal entries transactions accounts "
-    "api_keys merchants"
-)
-
 
 class DurableSqlite(APSWDatabase):  # type: ignore[misc]
     """SQLite through apsw, one connection a thread, each checked to be durable before its use."""
@@ -299,7 +294,7 @@ class DurableSqlite(APSWDatabase):  # type: ignore[misc]
         super()._add_conn_hooks(conn)
         conn.convert_binding = _as_text
         found = {name: conn.pragma(name) for name in _PRAGMAS}
-        if found != _PRAGMAS and self.database != ":memory:":
+        if found != _PRAGMAS:
             raise RuntimeError(f"SQLite did not take the pragmas {_PRAGMAS}: it says {found}")
 
     @contextmanager
@@ -363,22 +358,9 @@ def create_schema(db: Any) -> None:
     db.execute_sql(_TABLES)
 
 
-def drop_schema(db: Any) -> None:
-    """Drop every table of the first version."""
-    for name in _NAMES.split():
-        db.execute_sql(f"DROP TABLE {name}")
-
-
 def create_tree(db: Any) -> None:
     """Create what the tree over the log needs, and give the log its name."""
     db.execute_sql(_TREE_TABLES)
-
-
-def drop_tree(db: Any) -> None:
-    """Drop the tree; it can be made again from the log, the log's name cannot."""
-    for name in "rechecks leases checkpoints tree_nodes tree".split():
-        db.execute_sql(f"DROP TABLE {name}")
-    db.execute_sql("DELETE FROM settings WHERE name = 'log'")
 
 
 @contextmanager

@@ -42,13 +42,8 @@ def weigh(case: Case, outcome: Outcome) -> Verdict:
 def _weigh(case: Case, outcome: Outcome) -> Verdict:
     op = case.operation
     if op is not None and op.is_open:
-        match op.kind:
-            case "prepare":
-                return _prepare(case, op, outcome)
-            case "approve":
-                return _approve(case, op, outcome)
-            case "refund":
-                return _refund(case, op, outcome)
+        weighing = {"prepare": _prepare, "approve": _approve, "refund": _refund}[op.kind]
+        return weighing(case, op, outcome)
     if op is not None and isinstance(outcome, Prepared):
         return _late(op, outcome)
     return _unasked(case, outcome)

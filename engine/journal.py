@@ -57,6 +57,7 @@ class Journal:
     ) -> Iterator[Seen]:
         """Act on something that came in the block; afterwards it is written down."""
         before = self._store.row("SELECT head_seq FROM transactions WHERE id = ?", (transaction,))
+        assert before is not None, "whoever acts has found it"
         seen = Seen()
         try:
             yield seen
@@ -66,8 +67,7 @@ class Journal:
             seen.say("ignored", why_of(error))
             raise
         finally:
-            if before is not None:
-                self._conclude(kind, transaction, came, request_id, before["head_seq"], seen)
+            self._conclude(kind, transaction, came, request_id, before["head_seq"], seen)
 
     def note(
         self, kind: str, transaction: str | None, came: Mapping[str, str | None], seen: Seen

@@ -20,7 +20,6 @@ from engine.errors import (
     EngineError,
     GatewayTrouble,
     Invalid,
-    Missing,
     StorageTrouble,
 )
 from engine.fire import Caller, Committed, Ledger, LostRace, commit_to, folded_of
@@ -301,8 +300,7 @@ class Payments:
         """The answer of a call whose live part has ended."""
         row = self.ledger.load(transaction)
         op = self.operations.get(op_id)
-        if op is None:
-            raise Missing("not_found")
+        assert op is not None
         if op["state"] == "open":
             return self.decisions.answer("unknown", row)
         if caller.key_mac is not None:

@@ -69,8 +69,7 @@ class Recheck:
         folded = folded_of(row)
         entry = self._ledger.transition(folded, "cancel", {}, WORKER)
         running = self._payments.operations.open_of(row["id"])
-        if not isinstance(entry, Entry):
-            return True
+        assert isinstance(entry, Entry), "what was only created can be cancelled"
         try:
             with self._store.write():
                 if running is not None:

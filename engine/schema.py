@@ -67,30 +67,14 @@ def create_feed(db: Any) -> None:
     db.execute_sql(_FEED)
 
 
-def drop_feed(db: Any) -> None:
-    """Drop it; it can be made again from the tree."""
-    db.execute_sql("DROP TABLE feed")
-
-
 def create_erasures(db: Any) -> None:
     """Create the record of what was erased."""
     db.execute_sql(_ERASURES)
 
 
-def drop_erasures(db: Any) -> None:
-    """Drop it."""
-    db.execute_sql("DROP TABLE erasures")
-    db.execute_sql("ALTER TABLE transactions DROP COLUMN erased_at")
-
-
 def create_journal(db: Any) -> None:
     """Create the record of what came from outside."""
     db.execute_sql(_JOURNAL)
-
-
-def drop_journal(db: Any) -> None:
-    """Drop it."""
-    db.execute_sql("DROP TABLE journal")
 
 
 def scrub(db: DurableSqlite, vacuum: bool) -> bool:

@@ -235,6 +235,28 @@ def lost_after(honest: Callable[[], Any]) -> Outcome:
     return LOST
 
 
+class Overtaken:
+    """The guard of a database on which somebody else commits just before we do."""
+
+    def __init__(self, store: Store, act: Callable[[], object], times: int, after: int) -> None:
+        self._store, self._guard = store, store.guard
+        self._act, self._after = act, after
+        self.left = times
+
+    def before_write(self) -> None:
+        self._guard.before_write()
+        if self._after:
+            self._after -= 1
+        elif self.left:
+            self.left -= 1
+            self._store.guard = self._guard  # who is faster is not overtaken
+            self._act()
+            self._store.guard = self
+
+    def before_new_work(self) -> None:
+        self._guard.before_new_work()
+
+
 class House:
     """The engine wired to a told gateway, with short words for what tests do all the time."""
 
@@ -334,6 +356,11 @@ class House:
 
     def events(self, txn: str, kind: str = "transition") -> list[str]:
         return [entry["event"] for entry in self.entries(txn) if entry["kind"] == kind]
+
+    def overtaken(self, act: Callable[[], object], times: int = 1, after: int = 0) -> Overtaken:
+        """Let somebody else act just before each of the next `times` writes, `after` others."""
+        self.store.guard = guard = Overtaken(self.store, act, times, after)
+        return guard
 
     def work(self, seconds: float = 0, step: float = 5) -> None:
         """Let `seconds` pass, the worker running every `step` seconds."""

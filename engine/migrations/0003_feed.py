@@ -2,14 +2,9 @@
 
 from typing import Any
 
-from engine.schema import create_feed, drop_feed
+from engine.schema import create_feed
 
 
 def up(migrator: Any, db: Any) -> None:
     """Create it and fill it from the tree."""
     create_feed(db)
-
-
-def down(migrator: Any, db: Any) -> None:
-    """Drop it."""
-    drop_feed(db)

@@ -2,14 +2,9 @@
 
 from typing import Any
 
-from engine.schema import create_erasures, drop_erasures
+from engine.schema import create_erasures
 
 
 def up(migrator: Any, db: Any) -> None:
     """Create the table, and the column that says it of a payment."""
     create_erasures(db)
-
-
-def down(migrator: Any, db: Any) -> None:
-    """Drop them. What was erased stays erased, and verification will miss it."""
-    drop_erasures(db)

@@ -2,14 +2,9 @@
 
 from typing import Any
 
-from engine.schema import create_journal, drop_journal
+from engine.schema import create_journal
 
 
 def up(migrator: Any, db: Any) -> None:
     """Create it."""
     create_journal(db)
-
-
-def down(migrator: Any, db: Any) -> None:
-    """Drop it. It is no part of the log."""
-    drop_journal(db)
