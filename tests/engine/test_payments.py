@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import peewee
 import pytest
 from house import LOST, House, lost_after, lost_before
 
 from engine.errors import Conflict, EngineError, GatewayTrouble, Invalid, Missing
+from engine.fire import Caller
+from engine.history import as_of
 from engine.provider import Approved, NotTaken, Pending, Refused, Unknown
 
 
@@ -450,3 +457,90 @@ def test_one_payment_without_sense_does_not_hold_up_the_others(house: House) -> 
     house.gateway.garbled.clear()
     house.work(60)
     assert house.status(odd) == "approved"
+
+
+def test_a_ready_with_its_key_is_asked_once(house: House) -> None:
+    txn = house.create()
+    first = house.payments.ready(house.caller("key-0001"), txn)
+    again = house.payments.ready(house.caller("key-0001"), txn)
+    assert (again.replayed, again.body) == (True, first.body)
+    assert house.gateway.calls == ["prepare"]
+
+
+def test_a_refund_in_parts_needs_a_gateway_that_can(house: House) -> None:
+    txn = house.approved()
+    house.gateway.capabilities = replace(house.gateway.capabilities, partial_refund=False)
+    with pytest.raises(Invalid) as raised:
+        house.payments.refund(house.caller(), txn, 1_000)
+    assert raised.value.extra["reason"] == "partial_refund"
+    assert house.payments.refund(house.caller(), txn, None).code == "ok"
+
+
+def test_tax_parts_that_cannot_be_are_refused_and_logged(house: House) -> None:
+    txn = house.approved(tax_free_amount=2_000)
+    with pytest.raises(Invalid) as raised:
+        house.payments.refund(house.caller(), txn, 3_000, tax_free=2_500)
+    assert raised.value.extra["reason"] == "tax_free_exceeds_balance"
+    assert house.events(txn, "refusal") == ["refund"]
+
+
+def test_a_caller_without_a_face_is_refused_all_the_same(house: House) -> None:
+    txn = house.create()
+    with pytest.raises(Conflict):
+        house.payments.fire(Caller("operator:test"), txn, "complete", None)
+    assert house.events(txn, "refusal") == ["complete"]
+
+
+def test_an_adapter_that_breaks_leaves_an_unknown(house: House) -> None:
+    def breaks(honest: Callable[[], Any]) -> Any:
+        honest()
+        raise ValueError("a field that nobody expected")
+
+    txn = house.ready()
+    house.gateway.script["approve"] = [breaks]
+    assert house.payments.approve(house.caller(), txn, "pg-token-1").code == "unknown"
+    house.work(20)
+    assert (house.status(txn), house.gateway.captured) == ("approved", 12_000)
+
+
+def test_a_charge_with_impossible_refunds_is_never_written(house: House) -> None:
+    txn = house.ready()
+    house.gateway.script["approve"] = [lost_after]
+    house.payments.approve(house.caller(), txn, "pg-token-1")
+    charge = house.gateway.books[house.get(txn)["provider_ref"]]
+    charge.refunded = 12_001
+    house.work(60)
+    found = house.get(txn)
+    assert (found["status"], found["needs_review"]) == ("approving", "contradicting_evidence")
+    charge.refunded = 0
+    house.work(1_000, step=100)
+    assert house.status(txn) == "approved"
+
+
+def test_late_returns_are_logged_as_often_as_refusals(house: House) -> None:
+    txn = house.ready()
+    house.payments.fire(house.caller(), txn, "cancel", None)
+    most = house.durations.refusals_per_hour
+    for number in range(most + 2):
+        house.returns.hit(house.tokens[0], "approved", "pg-token-1", f"req_{number}")
+    assert house.events(txn, "note") == ["late_return"] * most
+
+
+def test_a_failed_payment_is_shown_as_it_failed(house: House) -> None:
+    txn = house.ready()
+    house.gateway.script["approve"] = [Refused(b"no", "declined", "-780", "no money")]
+    house.payments.approve(house.caller(), txn, "pg-token-1")
+    row = house.ledger.load(txn)
+    then = as_of(house.store, row, row["head_seq"], None)
+    assert (then["status"], then["failure"]) == ("failed", house.get(txn)["failure"])
+    assert as_of(house.store, row, 1, None)["failure"] is None
+
+
+def test_what_the_outbox_refuses_creates_nothing(house: House) -> None:
+    house.store.db.execute_sql(
+        "CREATE TRIGGER fault BEFORE INSERT ON outbox BEGIN SELECT RAISE(ABORT, 'fault'); END"
+    )
+    with pytest.raises(peewee.IntegrityError, match="fault"):
+        house.create()
+    house.store.db.execute_sql("DROP TRIGGER fault")
+    assert house.store.rows("SELECT id FROM transactions") == []

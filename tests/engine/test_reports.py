@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from house import LOST, House
 
-from engine.errors import Conflict, GatewayTrouble, Invalid
+from engine.errors import Conflict, GatewayTrouble, Invalid, Refusal
 from engine.payments import decode
-from engine.provider import Account, Order, Urls
+from engine.provider import Account, Order, Prepared, Urls
 from engine.reports import Reports
 
 
@@ -137,3 +137,32 @@ def test_a_report_on_a_closed_payment_finds_its_charge(house: House, reports: Re
     with pytest.raises(Conflict):
         reports.approve(house.caller(), txn, reference)
     assert house.status(txn) == "captured_unwanted"
+
+
+def test_a_close_with_its_key_is_decided_once(house: House, reports: Reports) -> None:
+    txn = house.create(flow="reported")
+    reports.ready(house.caller(), txn, _at_gateway(house, txn))
+    first = reports.close(house.caller("key-0001"), txn, "cancel", None)
+    asked = len(house.gateway.calls)
+    again = reports.close(house.caller("key-0001"), txn, "cancel", None)
+    assert (again.replayed, again.body, len(house.gateway.calls)) == (True, first.body, asked)
+    assert house.status(txn) == "cancelled"
+
+
+def test_a_charge_beyond_belief_is_answered_as_unknown(house: House, reports: Reports) -> None:
+    txn = house.create(flow="reported")
+    reference = _at_gateway(house, txn)
+    reports.ready(house.caller(), txn, reference)
+    charge = house.gateway.books[reference]
+    charge.captured, charge.refunded = 12_000, 12_001
+    assert reports.approve(house.caller(), txn, reference).code == "unknown"
+    assert house.get(txn)["needs_review"] == "contradicting_evidence"
+
+
+def test_a_look_up_that_answers_something_else_is_refused(house: House, reports: Reports) -> None:
+    txn = house.create(flow="reported")
+    house.gateway.script["look_up"] = [Prepared(b"{}", "T1", {}, 0)]
+    with pytest.raises(Refusal) as raised:
+        reports.ready(house.caller(), txn, _at_gateway(house, txn))
+    assert raised.value.code == "gateway_surprise"
+    assert house.status(txn) == "created"

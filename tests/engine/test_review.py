@@ -41,3 +41,10 @@ def test_an_unwanted_charge_stays_under_review(house: House) -> None:
     txn = BUILD["captured_unwanted"](house)
     with pytest.raises(Conflict):
         resolve(house.payments, txn, "never mind", "operator:kim")
+
+
+def test_a_payment_that_no_gateway_knows_has_no_review(house: House) -> None:
+    txn = house.create()
+    with pytest.raises(Conflict):
+        resolve(house.payments, txn, "never mind", "operator:kim")
+    assert house.gateway.calls == []
