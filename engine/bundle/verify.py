@@ -318,12 +318,12 @@ class Verifier:
         self.found.setdefault(stream, (seq, expected))
 
     def run(self) -> None:
-        proven = map(json.loads, (self.folder / "proofs.jsonl").open("rb") if self.part else [])
+        log = self.folder / "log.jsonl"
         self.against(0)
-        with (self.folder / "log.jsonl").open("rb") as file:
+        with log.open("rb") as file, (self.folder / "proofs.jsonl" if self.part else log).open("rb") as proofs:
             for line in file:
                 self.count += 1
-                self.take(line, proven)
+                self.take(line, map(json.loads, proofs))
         if not self.part and self.tree.size != self.size:
             self.report("tree", self.tree.size, f"{self.size} entries, as the newest checkpoint says")
 

@@ -14,6 +14,7 @@ from tamper import eventful, reviewed, standalone
 
 from engine.canonical import canonical
 from engine.entry import ZERO_HASH, hash_of
+from engine.tree import EMPTY_ROOT
 
 Entry = dict[str, Any]
 Change = Callable[[Entry], Any]
@@ -132,3 +133,21 @@ def test_ed25519_agrees_with_the_library() -> None:
         assert not VERIFY.signed(key, text, bytes(wrong))
     high = int.from_bytes(signature[32:], "little") + VERIFY.L
     assert not VERIFY.signed(key, text, signature[:32] + high.to_bytes(32, "little"))
+
+
+@pytest.mark.parametrize("text", ["no JSON", "[" * 100_000, "[]", '{"b":1,"a":2}'])
+def test_what_is_no_entry_is_named_whatever_its_hash(text: str) -> None:
+    with pytest.raises(VERIFY.Bad, match="canonical JSON"):
+        VERIFY.read(text, hash_of(text.encode()))
+
+
+def test_an_empty_book_has_the_root_of_nothing() -> None:
+    assert VERIFY.Tree().root() == EMPTY_ROOT
+
+
+def test_a_key_that_is_no_point_signs_nothing() -> None:
+    private = Ed25519PrivateKey.generate()
+    signature = private.sign(b"text")
+    assert VERIFY.signed(private.public_key().public_bytes_raw(), b"text", signature)
+    for off_the_curve in (b"\x02" + bytes(31), b"\xff" * 32, b"\x01" + bytes(30) + b"\x80"):
+        assert not VERIFY.signed(off_the_curve, b"text", signature)

@@ -6,6 +6,7 @@ import base64
 import re
 import stat
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from house import House
 
-from engine.audit import RECORD_S
-from engine.errors import StorageTrouble
+from engine.audit import RECORD_S, Audit
+from engine.book import set_setting, setting
+from engine.dialect import exclusive
+from engine.errors import LogBehind, StorageTrouble
 from engine.note import BadNote, Checkpoint, PublicKey, open_note, public_of, sign
 from engine.outside import KEY_FILE, PUBLIC_FILE, Kept, SigningKeys, create_file, replace_file
 from engine.tree import leaf_hash, node_hash
@@ -297,3 +300,90 @@ def test_a_rotation_that_died_is_noted_at_the_next_start(house: House) -> None:
     house.time.advance(RECORD_S)
     house.audit.run_once()
     assert noted(house, "signing_key_adopted") == 2
+
+
+@pytest.mark.parametrize("content", [None, b"no key at all", b"\xff"])
+def test_public_keys_that_cannot_be_read_are_said_so(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / PUBLIC_FILE
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(StorageTrouble):
+        keys_in(tmp_path).current()
+
+
+@pytest.mark.parametrize("content", [None, b"\xff"])
+def test_a_kept_checkpoint_that_cannot_be_read_stops_writing(
+    house: House, content: bytes | None
+) -> None:
+    path = house.audit.kept.path
+    if content is None:
+        path.mkdir(parents=True)
+    else:
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+    problem = house.audit.rollback.problem()
+    assert problem
+    assert problem.reason == "untrusted"
+    house.audit.kept.set_aside("unreadable")
+    assert house.create()
+
+
+def test_what_was_set_aside_already_is_no_trouble(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "checkpoint")
+    kept.set_aside("lost")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_root_of_another_length_is_no_root() -> None:
+    with pytest.raises(BadNote, match="32 bytes"):
+        open_note(sign(Checkpoint(HEAD.origin, 7, bytes(31)), PRIVATE), [KEY])
+
+
+def test_while_another_keeps_a_checkpoint_ours_waits(house: House) -> None:
+    path = house.audit.kept.path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    signed = house.audit.checkpoints.head()
+    with exclusive(path.with_name(f"{path.name}.lock"), "taken"):
+        assert house.audit.checkpoints.keep(signed) is False
+    assert house.audit.checkpoints.keep(signed) is True
+
+
+def test_a_log_without_a_name_says_what_to_run(house: House, tmp_path: Path) -> None:
+    name = setting(house.ledger, "log") or ""
+    house.store.db.execute_sql("DELETE FROM settings WHERE name = 'log'")
+    with pytest.raises(StorageTrouble) as raised:
+        Audit(house.ledger, tmp_path / "elsewhere").checkpoints.head()
+    assert "strada migrate" in raised.value.detail
+    with house.store.write():
+        set_setting(house.ledger, "log", name)
+
+
+TROUBLES = {
+    "nothing is written: an older log": LogBehind("behind", "an older log"),
+    "the tree waits for the database: full": StorageTrouble("full"),
+    "a round of the audit role failed": ValueError("anything else"),
+}
+
+
+@pytest.mark.parametrize("said", list(TROUBLES))
+def test_a_round_that_fails_is_logged_and_the_next_one_comes(
+    house: House, caplog: pytest.LogCaptureFixture, said: str
+) -> None:
+    def fail() -> None:
+        raise TROUBLES[said]
+
+    house.create()
+    house.overtaken(fail)
+    stop = threading.Event()
+    auditor = threading.Thread(target=house.audit.run, args=(stop,))
+    auditor.start()
+    while house.store.row("SELECT 1 FROM outbox"):
+        time.sleep(0.01)
+    stop.set()
+    auditor.join(20)
+    assert said in [record.getMessage() for record in caplog.records]
+    kept = house.audit.checkpoints.kept_checkpoint()
+    assert kept
+    assert kept.size == len(house.store.rows("SELECT 1 FROM entries"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import apsw
@@ -12,7 +13,7 @@ from house import House
 
 from engine.book import record
 from engine.clock import Clock
-from engine.dialect import exclusive, pragmas
+from engine.dialect import LOCK_WAIT_S, DurableSqlite, exclusive, pragmas
 from engine.errors import StorageTrouble
 from engine.fire import Ledger
 from engine.store import Store, sqlite_path
@@ -139,3 +140,80 @@ def test_a_lock_is_held_by_one(tmp_path: Path) -> None:
         pass
     with exclusive(lock, "taken"):
         assert lock.exists()
+
+
+def test_a_transaction_that_sqlite_gave_up_is_no_commit(house: House) -> None:
+    with pytest.raises(StorageTrouble) as raised, house.store.write():
+        house.store.execute("ROLLBACK")
+    assert "gave the transaction up" in raised.value.detail
+    assert house.create()
+
+
+def test_a_write_inside_a_write_is_a_mistake(house: House) -> None:
+    with house.store.write(), pytest.raises(RuntimeError, match="wait for itself"):
+        house.create()
+    assert house.create()
+
+
+def test_who_waits_for_the_writer_is_told_in_time(house: House) -> None:
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with house.store.write():
+            held.set()
+            done.wait(30)
+        house.store.close()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(10)
+    begun = time.monotonic()
+    with pytest.raises(StorageTrouble) as raised:
+        house.create()
+    assert time.monotonic() - begun >= LOCK_WAIT_S
+    done.set()
+    holder.join(10)
+    assert "locked" in raised.value.detail
+    assert house.create()
+
+
+def test_a_connection_closed_while_it_waits_is_left_alone(house: House) -> None:
+    with house.store.db.waiting_at_most(1):
+        house.store.close()
+    assert house.create()
+
+
+def test_closing_twice_closes_once(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'strada.db'}")
+    store.migrate()
+    for _ in range(2):
+        store.close()
+        assert store.db.is_closed()
+
+
+def test_a_value_that_no_column_holds_is_refused(house: House) -> None:
+    with pytest.raises(TypeError, match="set cannot be stored"):
+        house.store.rows("SELECT ?", ({1},))
+
+
+def test_a_database_that_cannot_be_durable_is_not_opened() -> None:
+    db = DurableSqlite(":memory:")  # SQLite keeps no write-ahead log for it
+    with pytest.raises(RuntimeError, match="did not take the pragmas"):
+        db.connect()
+
+
+def test_an_sqlite_that_loses_data_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apsw, "sqlitelibversion", lambda: "3.50.6")
+    with pytest.raises(RuntimeError, match=r"3\.50\.6 can lose data"):
+        DurableSqlite("strada.db")
+
+
+def test_a_reader_hinders_emptying_the_log_of_writes(house: House) -> None:
+    reader = apsw.Connection(str(house.store.path))
+    reader.execute("BEGIN")
+    reader.execute("SELECT COUNT(*) FROM entries").fetchall()
+    house.create()
+    house.store.db.connection().setbusytimeout(50)
+    assert house.store.scrub() is False
+    reader.close()
+    assert house.store.scrub() is True

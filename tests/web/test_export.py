@@ -8,6 +8,7 @@ import json
 import os
 import random
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -26,14 +27,16 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from house import START, House
 from storefront import Site
-from tamper import history, standalone
+from tamper import Book, history, standalone
 
+from engine.audit import Audit
 from engine.export import Bundle, Scope, csv_line
+from engine.fire import Ledger
 from engine.note import Checkpoint, sign
 from engine.outside import replace_file
 from web import bundle
 
-ROOT = Path(__file__).resolve().parents[2]
+VERIFIER = Path(__file__).resolve().parents[2] / "engine" / "bundle" / "verify.py"
 Run = subprocess.CompletedProcess[str]
 
 
@@ -250,8 +253,37 @@ def test_wrong_usage_exits_two(book: Path, args: list[str]) -> None:
     assert (done.returncode, done.stderr[:6]) == (2, "usage:")
 
 
+def judged_here(*args: str) -> int:
+    """The exit code of the verifier in this process, by the file that every bundle copies."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["verify.py", *args])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(VERIFIER), run_name="__main__")
+    return int(str(ended.value.code))
+
+
+def test_the_verifier_says_the_same_in_any_process(
+    house: House, book: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    house.approved()
+    part, head = exported(house, tmp_path / "part", Scope("shop")), str(_head(book))
+    key = str(book / "public-key.pem")
+    assert judged_here(str(book), "--checkpoint", head, "--key", key) == 0
+    assert judged_here(str(part)) == 0
+    (part / "proofs.jsonl").write_text("")
+    assert judged_here(str(part)) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert [line.partition(",")[0] for line in said] == [
+        "whole: book",
+        "whole: part of a book",
+        said[2],
+        "broken: part of a book",
+    ]
+    assert judged_here("nowhere") == 2
+
+
 def test_the_verifier_stands_alone() -> None:
-    text = (ROOT / "engine" / "bundle" / "verify.py").read_text("utf-8")
+    text = VERIFIER.read_text("utf-8")
     names = {
         alias.name if isinstance(node, ast.Import) else str(node.module)
         for node in ast.walk(ast.parse(text))
@@ -335,3 +367,18 @@ def test_a_time_outside_leaves_nothing(house: House, tmp_path: Path) -> None:
     house.approved()
     part = exported(house, tmp_path / "part", Scope(None, START - 2, START - 1))
     assert (part / "log.jsonl").read_bytes() == b""
+
+
+def test_a_book_is_exported_with_what_is_no_entry(house: House, tmp_path: Path) -> None:
+    house.approved()
+    book = Book(house, tmp_path / "spoilt.db")
+    book.sql("UPDATE entries SET entry = 'no JSON' WHERE event = 'approve'")
+    book.sql("UPDATE entries SET entry = '[]' WHERE event = 'make_ready'")
+    ledger = Ledger(book.store, house.ledger.clock)
+    audit = Audit(ledger, tmp_path / "state")
+    made = Bundle(ledger, audit, Scope(), audit.checkpoints.head())
+    bundle.write(tmp_path / "book", made.files(bundle.page))
+    book.store.close()
+    assert check(tmp_path / "book").returncode == 1
+    csv = (tmp_path / "book" / "entries.csv").read_text()
+    assert len(csv.splitlines()) == 1 + len(house.store.rows("SELECT 1 FROM entries"))
