@@ -141,11 +141,10 @@ def _charge_found(
     actor, captured, evidence, op, reference, key, request = pieces
     taken, known = int(captured), now.provider_ref
     told = (taken, evidence, token(op), token(reference))
-    if raw != step.text % (actor, *told, key, at, head, request, now.id):
+    refused = step.guard is not None and not step.guard(now, at, taken)
+    if refused or raw != step.text % (actor, *told, key, at, head, request, now.id):
         return None
     if not 0 < taken <= now.amount or (known is not None and known != reference):
-        return None
-    if step.guard is not None and not step.guard(now, at, taken):
         return None
     digest(evidence)
     now.provider_ref, now.captured_amount, now.approved_at = reference, taken, at

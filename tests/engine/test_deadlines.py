@@ -53,3 +53,8 @@ def test_times_are_rendered_and_read_without_loss() -> None:
 def test_a_scale_divides_every_duration() -> None:
     clock = Clock(scale=20)
     assert (clock.seconds(60), clock.micros(60)) == (3, 3 * MICROS)
+
+
+def test_a_time_without_an_offset_is_no_time() -> None:
+    with pytest.raises(ValueError, match="offset"):
+        parse_rfc3339("2026-11-26T07:00:00")

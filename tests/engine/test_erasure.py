@@ -191,6 +191,7 @@ GAPS = {
         None,
     ),
     "a record that is gone": ("DELETE FROM erasures WHERE stream = '{gone}' AND seq = 1", 1),
+    "all records that are gone": ("DELETE FROM erasures", 1),
     "values that came back": ("INSERT INTO personal VALUES ('{gone}', 1, '{{}}')", 1),
     "a row that shows them again": ("UPDATE transactions SET item_name = 'x'", 1),
 }

@@ -8,6 +8,7 @@ import pytest
 from house import House
 
 from engine.clock import Clock
+from engine.errors import StorageTrouble
 from engine.feed import BadCursor, Feed
 from engine.sequencer import Sequencer
 from engine.store import Store
@@ -160,3 +161,16 @@ def test_a_feed_that_was_tampered_with_is_found(house: House, sql: str, said: st
     assert said in " ".join(one.expected for one in found)
     house.store.db.execute_sql(f"DELETE FROM feed WHERE position = {place}")
     house.store.db.execute_sql(f"INSERT INTO feed VALUES ('shop', {place})")
+
+
+def test_a_feed_with_a_hole_is_not_told(house: House) -> None:
+    txn = house.approved()
+    house.audit.sequencer.drain()
+    house.store.db.execute_sql("SAVEPOINT hole")
+    house.store.db.execute_sql("DROP TRIGGER entries_never_deleted")
+    house.store.db.execute_sql("DELETE FROM entries WHERE stream = ? AND seq = 2", (txn,))
+    with pytest.raises(StorageTrouble) as raised:
+        feed(house).page("shop", None)
+    house.store.db.execute_sql("ROLLBACK TO hole")
+    house.store.db.execute_sql("RELEASE hole")
+    assert "verify it" in raised.value.detail

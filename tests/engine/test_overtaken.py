@@ -236,3 +236,15 @@ def test_a_silent_gateway_is_asked_by_one_canary(house: House) -> None:
     house.worker.run_once()
     assert house.gateway.calls.count("look_up") == asked + 1
     assert house.status(txn) == "approved"
+
+
+def test_a_recheck_that_is_overtaken_comes_again(house: House) -> None:
+    txn = house.create()
+    inflight(house, txn)
+    with house.store.write():
+        house.store.execute("INSERT INTO rechecks (txn) VALUES (?)", (txn,))
+    house.overtaken(lambda: seen(house, txn))
+    assert house.worker.run_once().rechecked == 0
+    assert house.worker.run_once().rechecked == 1
+    states = house.store.rows("SELECT state FROM operations")
+    assert (house.status(txn), [row["state"] for row in states]) == ("cancelled", ["abandoned"])

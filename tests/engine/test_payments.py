@@ -544,3 +544,29 @@ def test_what_the_outbox_refuses_creates_nothing(house: House) -> None:
         house.create()
     house.store.db.execute_sql("DROP TRIGGER fault")
     assert house.store.rows("SELECT id FROM transactions") == []
+
+
+def test_a_look_up_for_nobody_settles_what_is_open(house: House) -> None:
+    txn = house.ready()
+    house.gateway.script["approve"] = [lost_after]
+    house.payments.approve(house.caller(), txn, "pg-token-1")
+    row = house.ledger.load(txn)
+    asked = house.payments.settlement.asking(row)
+    truth = house.gateway.truth(row["provider_ref"])
+    house.payments.settlement.apply_evidence(txn, None, truth, "worker", asked)
+    assert house.status(txn) == "approved"
+
+
+def test_what_the_worker_hears_again_is_not_logged_again(house: House) -> None:
+    txn = house.approved()
+    truth, before = house.gateway.truth(house.get(txn)["provider_ref"]), house.entries(txn)
+    verdict = house.payments.settlement.apply_evidence(txn, None, truth, "worker")
+    assert (verdict.said, house.entries(txn)) == ("duplicate", before)
+
+
+def test_a_journal_that_cannot_be_read_stops_no_answer(house: House) -> None:
+    txn, connection = house.ready(), house.store.db.connection()
+    with house.payments.journal.watch("report", txn, {}, None):
+        connection.set_progress_handler(lambda: True, 1)  # every statement is interrupted
+    connection.set_progress_handler(None)
+    assert house.payments.journal.read(txn, 0, 10) == []

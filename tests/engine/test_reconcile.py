@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from house import LOST, House
 
-from engine.reconcile import reconcile
+from engine.reconcile import BATCH, reconcile
 
 
 def _said(house: House, since: int = 0) -> dict[str, str]:
@@ -44,3 +44,8 @@ def test_only_what_changed_since_is_asked_about(house: House) -> None:
     house.time.advance(3_600)
     later = house.approved()
     assert list(_said(house, house.time.now - 1_000_000)) == [later]
+
+
+def test_more_than_a_batch_is_asked_about_to_the_end(house: House) -> None:
+    txns = [house.ready() for _ in range(BATCH + 1)]
+    assert list(_said(house)) == txns

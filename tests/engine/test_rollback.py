@@ -244,3 +244,29 @@ def test_a_checkpoint_of_another_log_stops_production_only(
 def test_a_log_without_a_checkpoint_is_taken_as_it_is(house: House) -> None:
     assert house.audit.rollback.problem() is None
     assert house.create()
+
+
+def test_accepting_what_cannot_be_read_names_no_loss(house: House) -> None:
+    house.audit.close()
+    house.audit.kept.path.write_text("no note")
+    house.audit.rollback.trip()
+    assert refusal(house) == "untrusted"
+    accept(house)
+    (entry,) = house.store.rows("SELECT entry FROM entries WHERE event = 'rollback_accepted'")
+    assert "checkpoint_size" not in entry["entry"]
+    house.work()
+    assert house.create()
+
+
+def test_a_tree_with_a_hole_is_not_what_was_signed(house: House) -> None:
+    house.approved()
+    house.audit.close()
+    house.store.db.execute_sql("SAVEPOINT hole")
+    house.store.db.execute_sql("DROP TRIGGER tree_nodes_never_deleted")
+    house.store.db.execute_sql("DELETE FROM tree_nodes")
+    problem = house.audit.rollback.problem()
+    house.store.db.execute_sql("ROLLBACK TO hole")
+    house.store.db.execute_sql("RELEASE hole")
+    assert problem
+    assert (problem.reason, "is missing" in problem.detail) == ("differs", True)
+    assert house.audit.rollback.problem() is None

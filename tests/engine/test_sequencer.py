@@ -20,7 +20,7 @@ from engine.book import record
 from engine.clock import Clock
 from engine.errors import StorageTrouble
 from engine.proofs import Tree
-from engine.sequencer import BATCH, Sequencer
+from engine.sequencer import BATCH, BATCHES_A_ROUND, Sequencer
 from engine.store import Row, Store
 from engine.verify_tree import verify_tree
 
@@ -232,3 +232,28 @@ def test_the_database_itself_refuses_to_change_the_tree(house: House, sql: str) 
     house.audit.sequencer.run_once()
     with pytest.raises(peewee.IntegrityError, match="tree"):
         house.store.db.execute_sql(sql)
+
+
+def test_a_round_takes_its_batches_and_no_more(house: House) -> None:
+    most = BATCHES_A_ROUND * BATCH
+    fill(house, most + 1)
+    assert house.audit.sequencer.run_once() == most
+    assert whole(house)
+
+
+def test_what_can_never_be_placed_ends_a_full_batch(house: House) -> None:
+    house.audit.sequencer.drain()
+    fill(house, BATCH - 1)
+    with house.store.write():
+        house.store.execute("INSERT INTO outbox VALUES ('a stranger', 1)")
+    assert house.audit.sequencer.run_once() == BATCH - 1
+    assert count(house, "outbox") == 1
+
+
+def test_what_is_placed_already_is_not_placed_again(house: House) -> None:
+    txn = house.approved()
+    size = house.audit.sequencer.drain()
+    with house.store.write():
+        house.store.execute("INSERT INTO outbox VALUES (?, 2)", (txn,))
+    assert house.audit.sequencer.drain() == size
+    assert whole(house)

@@ -11,15 +11,19 @@ from typing import Any
 import pytest
 from house import House
 from states import BUILD
-from tamper import MUTATIONS, Book, history
+from tamper import MUTATIONS, Book, eventful, history
 
 from engine.canonical import canonical
 from engine.entry import ZERO_HASH, check, hash_of
-from engine.patterns import BOOK, COMMITMENTS, PAYMENT
-from engine.provider import Prepared
+from engine.errors import Conflict
+from engine.layout import _KNOWN as KNOWN
+from engine.layout import _Known as Known
+from engine.patterns import BOOK, COMMITMENTS, NAME, PAYMENT
+from engine.provider import NotTaken, Prepared
 from engine.reading import Payment
-from engine.rewriting import STEPS
-from engine.sweep import sweep
+from engine.rewriting import _CUTS as CUTS
+from engine.rewriting import STEPS, Steps
+from engine.sweep import WORTH_SHARING, audit, sweep
 from engine.verify import verify
 
 
@@ -171,3 +175,174 @@ def test_a_missing_book_sweeps_whole(tmp_path: Path) -> None:
     house = House(tmp_path / "new.db")
     assert sweep(house.store) == verify(house.store)
     house.store.close()
+
+
+# ---- forged with right hashes
+
+
+def rows_of_stream(house: House, txn: str) -> list[tuple[Any, ...]]:
+    """The entries of one payment, as their reader gets them."""
+    rows = house.store.rows("SELECT * FROM entries WHERE stream = ? ORDER BY seq", (txn,))
+    return [tuple(v.encode() if isinstance(v, str) else v for v in r.values()) for r in rows]
+
+
+def sealed(fields: dict[str, Any]) -> tuple[Any, ...]:
+    text = canonical(fields)
+    kind, event = fields["kind"].encode(), fields["event"].encode()
+    place = (fields["stream"].encode(), fields["seq"], kind, event, fields["occurred_at"])
+    return (*place, hash_of(text).encode(), text)
+
+
+def forged(rows: list[tuple[Any, ...]], event: str, **data: int) -> list[tuple[Any, ...]]:
+    """A payment up to its last entry of this event, whose data says something else."""
+    place = max(number for number, row in enumerate(rows) if row[3] == event.encode())
+    fields = json.loads(rows[place][6])
+    return [*rows[:place], sealed(fields | {"data": fields["data"] | data})]
+
+
+def grown(rows: list[tuple[Any, ...]], event: str, target: str, data: Any) -> list[Any]:
+    """A payment with one more transition."""
+    last = json.loads(rows[-1][6])
+    fields = last | {"event": event, "source": last["target"], "target": target, "data": data}
+    place = {"seq": last["seq"] + 1, "occurred_at": last["occurred_at"] + 1}
+    return [*rows, sealed(fields | place | {"prev_hash": rows[-1][5].decode()})]
+
+
+def taken(rows: list[Any]) -> bool:
+    return Payment().read(rows[0][0], rows, [])
+
+
+BEYOND = 9 * 10**15
+FORGED: dict[str, tuple[str, str, dict[str, int]]] = {
+    "more tax than money": ("created", "create", {"tax_free": 12_001}),
+    "an order's end beyond numbers": ("created", "create", {"expires_at": BEYOND}),
+    "a page's end beyond numbers": ("ready", "make_ready", {"expires_at": BEYOND}),
+    "less than was ordered": ("approved", "approval_confirmed", {"captured": 11_999}),
+    "a refund of more": ("refunding", "refund", {"amount": 12_001, "expected_total": 12_001}),
+    "a refund beyond": ("refunding", "refund", {"amount": BEYOND, "expected_total": BEYOND}),
+}
+
+
+@pytest.mark.parametrize("what", list(FORGED))
+def test_a_forged_number_is_left_to_the_slow_path(house: House, what: str) -> None:
+    state, event, data = FORGED[what]
+    rows = rows_of_stream(house, BUILD[state](house))
+    assert taken(rows)
+    assert not taken(forged(rows, event, **data))
+
+
+FOUND: dict[str, dict[str, int]] = {
+    "more than was taken": {"refunded_total": 12_001},
+    "no more than before": {"refunded_total": 3_000},
+    "more free of tax than there was": {"tax_free_total": 2_001},
+    "more tax than there was": {"vat_total": 12_000},
+}
+
+
+@pytest.mark.parametrize("what", list(FOUND))
+def test_a_forged_refund_is_left_to_the_slow_path(house: House, what: str) -> None:
+    rows = rows_of_stream(house, eventful(house))
+    assert taken(rows)
+    assert not taken(forged(rows, "refund_found", **FOUND[what]))
+
+
+def test_a_sixth_attempt_is_left_to_the_slow_path(house: House) -> None:
+    txn = house.ready()
+    house.gateway.script["approve"] = [NotTaken(b"no", "wrong_token", "-702", "")] * 5
+    for number in range(5):
+        with pytest.raises(Conflict):
+            house.payments.approve(house.caller(), txn, f"pg-token-{number}")
+    rows = rows_of_stream(house, txn)
+    assert taken(rows)
+    last = next(row for row in reversed(rows) if row[3] == b"approve")
+    assert not taken(grown(rows, "approve", "approving", json.loads(last[6])["data"]))
+
+
+def test_a_refund_rejected_to_elsewhere_is_left_to_the_slow_path(house: House) -> None:
+    txn = BUILD["refunding"](house)
+    rows = rows_of_stream(house, txn)
+    data = {"code": "not_possible", "op": house.ledger.load(txn)["intent_op"]}
+    assert taken(grown(rows, "refund_rejected", "approved", data))
+    assert not taken(grown(rows, "refund_rejected", "completed", data))
+
+
+def test_a_second_completion_is_left_to_the_slow_path(house: House) -> None:
+    txn = BUILD["partially_refunded"](house)
+    rows = grown(rows_of_stream(house, txn), "complete", "completed", {})
+    assert taken(rows)
+    house.payments.fire(house.caller(), txn, "complete", None)
+    house.payments.refund(house.caller(), txn, 1_000)
+    rows = rows_of_stream(house, txn)
+    assert taken(rows)
+    assert not taken(grown(rows, "complete", "completed", {}))
+
+
+@pytest.mark.parametrize("stream", [b"", b"x" * 256, b'txn_"', b"txn_\xff"])
+def test_a_stream_with_an_odd_name_is_left_to_the_slow_path(stream: bytes) -> None:
+    assert not Payment().read(stream, [], [])
+
+
+ODD = {
+    "a shorter salt": lambda salt, value: {"order_id": [salt[2:], value]},
+    "a salt in capitals": lambda salt, value: {"order_id": ["AA" + salt[2:], value]},
+    "a salt that is none": lambda salt, value: {"order_id": [salt, value, "more"]},
+    "a value that is a number": lambda salt, value: {"order_id": [salt, 5]},
+    "no pair": lambda salt, value: {"order_id": 5},
+    "another name": lambda salt, value: {"phone": [salt, value]},
+    "no name": lambda salt, value: {},
+    "no map": lambda salt, value: [salt, value],
+}
+
+
+@pytest.mark.parametrize("what", list(ODD))
+def test_odd_personal_values_are_left_to_the_slow_path(house: House, what: str) -> None:
+    txn = house.create()
+    rows = rows_of_stream(house, txn)
+    (row,) = house.store.rows("SELECT fields FROM personal WHERE stream = ?", (txn,))
+    for changed in (None, json.loads(row["fields"])):
+        fields = row["fields"]
+        if changed is not None:
+            fields = json.dumps(ODD[what](*changed["order_id"]))
+        read = Payment().read(rows[0][0], rows, [(rows[0][0], 1, fields.encode())])
+        assert read is (changed is None)
+
+
+def test_what_is_remembered_of_layouts_and_names_is_bounded(house: House) -> None:
+    rows = rows_of_stream(house, BUILD["cancelled"](house))
+    fields, steps = json.loads(rows[-1][6]), Steps()
+    for length in range(1, 20):
+        actor, request = "key:" + "a" * length, "b" * (30 - length)
+        raw = sealed(fields | {"actor": actor, "request_id": request})[6]
+        read = Payment()
+        assert read.read(rows[0][0], rows[:-1], [])
+        assert steps.take(read.now, b"cancel", 2, raw, rows[-1][4], rows[0][5]) == b""
+    assert [len(known) for known in steps.values()] == [CUTS]
+    known = Known(NAME)
+    for number in range(KNOWN + 9):
+        assert known[b"name-%d" % number] == b"name-%d" % number
+    assert len(known) == KNOWN
+
+
+# ---- many payments, several processes
+
+
+def test_a_large_book_is_shared_and_told_the_same(house: House, tmp_path: Path) -> None:
+    txn = house.approved()
+    checkpoint = house.audit.checkpoints.head().checkpoint
+    book = Book(house, tmp_path / "large.db")
+    names = [row["name"] for row in book.store.rows("PRAGMA table_info(transactions)")]
+    values = {"id": "'txn_' || n", "order_slot": "NULL", "return_token": "NULL"}
+    values["provider_ref"] = "'T' || n"
+    copied = ", ".join(values.get(name, name) for name in names)
+    book.sql(
+        "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?) "
+        f"INSERT INTO transactions SELECT {copied} FROM transactions, numbers WHERE id = ?",
+        WORTH_SHARING,
+        txn,
+    )
+    told: list[int] = []
+    shared = audit(book.store, checkpoint, 2, told.append)
+    assert shared == audit(book.store, checkpoint)
+    assert len(shared.findings) == WORTH_SHARING
+    assert sum(told) == shared.entries
+    book.store.close()

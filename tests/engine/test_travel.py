@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from house import House
 from states import BUILD
+from tamper import Book
 
 from engine.errors import EngineError
 from engine.fold import COLUMNS
-from engine.travel import book_at, changes
+from engine.travel import BATCH, book_at, changes
 
 
 def seen(house: House) -> list[dict[str, Any]]:
@@ -50,3 +52,20 @@ def test_changes_name_what_moved_and_what_only_wrote(house: House) -> None:
     assert (before.refunded_amount, found[paid].after.refunded_amount) == (0, 1_000)
     assert found[new].before is None
     assert list(changes(house.store, second, second)) == []
+
+
+def test_more_than_a_batch_of_payments_is_told_to_the_end(house: House) -> None:
+    txns = [house.create() for _ in range(BATCH + 1)]
+    size = house.audit.sequencer.drain()
+    assert [one.id for one in book_at(house.store, size)] == txns[::-1]
+    assert [one.after.id for one in changes(house.store, 0, size)] == txns
+
+
+def test_a_payment_without_a_log_is_left_out(house: House, tmp_path: Path) -> None:
+    gone, kept = house.approved(), house.approved()
+    size = house.audit.sequencer.drain()
+    book = Book(house, tmp_path / "spoilt.db")
+    book.sql("DELETE FROM entries WHERE stream = ?", gone)
+    assert [one.id for one in book_at(book.store, size)] == [kept]
+    assert [one.after.id for one in changes(book.store, 0, size)] == [kept]
+    book.store.close()

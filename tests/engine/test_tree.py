@@ -148,3 +148,10 @@ def test_the_ends_of_consistency_need_no_path() -> None:
 def test_no_path_leads_from_outside(position: int, size: int) -> None:
     with pytest.raises(ValueError, match="inside"):
         tree.inclusion(position, size, node)
+
+
+def test_a_tree_that_grew_needs_a_path() -> None:
+    before, after = tree.root(5, node), tree.root(9, node)
+    path = tree.consistency(5, 9, node)
+    assert tree.extends(5, 9, before, after, path)
+    assert not tree.extends(5, 9, before, after, [])

@@ -14,6 +14,7 @@ from engine.canonical import canonical
 from engine.entry import hash_of
 from engine.fold import COLUMNS
 from engine.note import Checkpoint
+from engine.proofs import Tree, TreeDamaged
 from engine.store import Store
 from engine.tree import append, leaf_hash
 from engine.verify import replay, verify
@@ -191,3 +192,11 @@ def test_verifying_leaves_nothing_open(house: House) -> None:
         house.approved()
         house.audit.sequencer.drain()
         assert verify_tree(house.store) == []
+
+
+@pytest.mark.parametrize("level", [0, 3])
+def test_a_node_that_is_missing_is_damage(house: House, level: int) -> None:
+    house.approved()
+    house.audit.sequencer.drain()
+    with pytest.raises(TreeDamaged, match=f"of level {level} is missing"):
+        Tree(house.store).node(level, 999)
