@@ -14,7 +14,7 @@ from tamper import eventful, reviewed, standalone
 
 from engine.canonical import canonical
 from engine.entry import ZERO_HASH, hash_of
-from engine.tree import EMPTY_ROOT
+from engine.tree import EMPTY_ROOT, append, inclusion, leaf_hash, root
 
 Entry = dict[str, Any]
 Change = Callable[[Entry], Any]
@@ -151,3 +151,16 @@ def test_a_key_that_is_no_point_signs_nothing() -> None:
     assert VERIFY.signed(private.public_key().public_bytes_raw(), b"text", signature)
     for off_the_curve in (b"\x02" + bytes(31), b"\xff" * 32, b"\x01" + bytes(30) + b"\x80"):
         assert not VERIFY.signed(off_the_curve, b"text", signature)
+
+
+@pytest.mark.parametrize("size", range(1, 18))
+def test_its_proofs_are_those_of_the_tree(size: int) -> None:
+    hashes = [bytes([number]) * 32 for number in range(size)]
+    made, _ = append(0, [leaf_hash(one) for one in hashes], lambda level, place: b"")
+    nodes = {(level, place): digest for level, place, digest in made}
+    nodes |= {(0, place): leaf_hash(one) for place, one in enumerate(hashes)}
+    for place, one in enumerate(hashes):
+        path = [step.hex() for step in inclusion(place, size, lambda *at: nodes[at])]
+        assert VERIFY.climb(one, place, size, path) == root(size, lambda *at: nodes[at])
+        with pytest.raises(VERIFY.Bad):
+            VERIFY.climb(one, place, size, [*path, "00" * 32])

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from house import LOST, House
 from states import BUILD
+from tamper import Book
 
 from engine.entry import BOOK
 from engine.erasure import REST, Erasure, StillOpen, digest
 from engine.errors import Conflict, Invalid
+from engine.fire import Ledger
 from engine.provider import Refused
 from engine.verify import verify
 from engine.verify_erasures import verify_erasures
@@ -214,3 +218,31 @@ def test_a_silent_gap_is_found(house: House, gap: str) -> None:
         assert [one.stream for one in found] == [BOOK]
     else:
         assert found[0].stream in (gone, held)
+
+
+@pytest.fixture
+def book(house: House, tmp_path: Path) -> Iterator[Book]:
+    """A book whose only payment has lost its personal values, without a word."""
+    house.approved(**PERSONAL)
+    copy = Book(house, tmp_path / "spoilt.db")
+    copy.sql("DELETE FROM personal")
+    yield copy
+    copy.store.close()
+
+
+def places(book: Book) -> list[int]:
+    return [found.seq for found in verify_erasures(book.store)]
+
+
+def test_an_erasure_that_found_nothing_adds_no_finding(house: House, book: Book) -> None:
+    assert places(book) == [1]
+    late = Erasure(Ledger(book.store, house.ledger.clock), house.vault)
+    done = late.erase_customer("shop", PERSONAL["customer_id"], "operator:test")
+    assert (done.payments, done.entries) == (1, 0)
+    assert 1 in places(book)
+    assert BOOK not in [found.stream for found in verify_erasures(book.store)]
+
+
+def test_an_entry_that_is_none_commits_to_nothing(book: Book) -> None:
+    book.sql("UPDATE entries SET entry = 'no JSON'")
+    assert places(book) == []

@@ -277,6 +277,19 @@ def test_a_second_completion_is_left_to_the_slow_path(house: House) -> None:
     assert not taken(grown(rows, "complete", "completed", {}))
 
 
+def test_a_layout_that_is_known_takes_no_number_beyond(house: House) -> None:
+    rows, whole, head = rows_of_stream(house, house.approved()), BEYOND - 1, ZERO_HASH
+    for place, row in enumerate(rows):
+        fields = json.loads(row[6])
+        large = dict.fromkeys(("amount", "expected_total", "captured"), whole)
+        fields["data"] |= {name: large[name] for name in large.keys() & fields["data"].keys()}
+        rows[place] = sealed(fields | {"prev_hash": head})
+        head = rows[place][5].decode()
+    part = dict.fromkeys(("amount", "expected_total", "tax_free", "vat"), whole)
+    assert taken(grown(rows, "refund", "refunding", part | {"op": "rf_1"}))
+    assert not taken(grown(rows, "refund", "refunding", part | {"op": "rf_1", "vat": BEYOND}))
+
+
 @pytest.mark.parametrize("stream", [b"", b"x" * 256, b'txn_"', b"txn_\xff"])
 def test_a_stream_with_an_odd_name_is_left_to_the_slow_path(stream: bytes) -> None:
     assert not Payment().read(stream, [], [])
