@@ -7,12 +7,13 @@ READY := $(VENV)/strada-ready
 UI := web/ui/dist/sources.sha256
 UI_SOURCES := $(shell find web/ui \( -name node_modules -o -name dist -o -name tests -o -name '.build*' \) -prune -o -type f -print)
 WORKERS ?= 3
+COUNTED := $(wildcard tests/test_*.py) tests/engine tests/providers tests/web tests/e2e tests/faults/test_storage_errors.py
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check ui uitypes screenshots bench bench-peers drill fuzz tamper soak mutants lock clean
+.PHONY: help demo test coverage ci check ui uitypes screenshots bench bench-peers drill fuzz tamper soak mutants lock clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -22,6 +23,18 @@ demo: $(UI) ## run a shop, a gateway and Strada in one process (ARGS="--once" fo
 
 test: $(UI) ## run the tests (WORKERS=0 for one process, ARGS for pytest)
 	$(PY) -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+# The other tests of faults and browser kill, race and trace processes: counting would disturb them.
+coverage: $(UI) ## run the quick tests and count: engine 100 % of branches, providers and web 95 %
+	$(PY) -m coverage erase
+	$(PY) -m coverage run -m pytest -n $(WORKERS) --dist worksteal $(COUNTED) $(ARGS)
+	$(PY) -m coverage combine --quiet
+	$(PY) -m coverage report --include='engine/*' --fail-under=100
+	$(PY) -m coverage report --include='providers/*' --fail-under=95
+	$(PY) -m coverage report --include='web/*' --fail-under=95
+
+ci: coverage ## run every test once, the quick ones counted
+	$(MAKE) test ARGS="$(COUNTED:%=--ignore=%)"
 
 check: $(READY) ## hold the code to its rules: ruff, mypy, import-linter
 	$(PY) -m ruff check .
@@ -72,7 +85,7 @@ lock: $(READY) ## pin every dependency with its hashes (ARGS="--upgrade" for new
 	  --no-emit-trusted-host --no-emit-options $(ARGS) --output-file requirements.lock setup.cfg
 
 clean: ## remove .venv, caches and build output; databases stay
-	rm -rf $(VENV) web/ui/dist web/ui/node_modules build dist bench-out *.egg-info .coverage .mypy_cache .ruff_cache \
+	rm -rf $(VENV) web/ui/dist web/ui/node_modules build dist bench-out *.egg-info .coverage* .mypy_cache .ruff_cache \
 	  .pytest_cache .hypothesis .import_linter_cache
 	find engine providers web tests -name __pycache__ -type d -prune -exec rm -rf {} +
 

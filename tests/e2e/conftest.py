@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from e2e.shop import Shop, opened
 from e2e.town import GATEWAY_KEY, Town
 
 CANARIES = ("canary-7f3a9c", GATEWAY_KEY, "pg_token=")
@@ -37,3 +38,10 @@ def build_town(tmp_path: Path) -> Iterator[Callable[..., Town]]:
 def town(build_town: Callable[..., Town]) -> Town:
     """A town at a twentieth of real time: every duration is divided by 20."""
     return build_town(STRADA_TIME_SCALE="20")
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    """A demo in this process."""
+    with opened(tmp_path) as built:
+        yield built

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from e2e.town import ROOT, free_port
+from e2e.town import INHERITED, ROOT, free_port
 
 READY_WITHIN_S = 30
 
@@ -22,7 +21,7 @@ def _command(*arguments: str) -> list[str]:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT)}
+    return {**INHERITED, "HOME": str(folder), "PYTHONPATH": str(ROOT)}
 
 
 def test_one_payment_by_itself_ends_whole(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 READY_WITHIN_S = 30.0
 ANSWER_WITHIN_S = 60.0
 GATEWAY_KEY = "DEV" + "A" * 37
+INHERITED = {k: v for k, v in os.environ.items() if k == "PATH" or k.startswith("COVERAGE_")}
+"""What processes take from this one: `make coverage` counts what they run, too."""
 
 
 def free_port() -> int:
@@ -68,7 +70,7 @@ class Town:
         self.url = f"http://127.0.0.1:{self.port}"
         self.gateway_url = f"http://127.0.0.1:{self.gateway_port}"
         self.environment = {
-            "PATH": os.environ["PATH"],
+            **INHERITED,
             "HOME": str(folder),
             "PYTHONPATH": str(ROOT),
             "PYTHONWARNINGS": "error::ResourceWarning",
