@@ -78,6 +78,14 @@ def test_an_if_match_that_loses_every_race_is_stale(house: House) -> None:
     assert house.status(txn) == "created"
 
 
+def test_who_loses_every_race_is_told_to_look_again(house: House) -> None:
+    txn = house.create()
+    house.overtaken(lambda: refuse(house, txn), times=3)
+    call = partial(house.payments.fire, house.caller(), txn, "cancel", None)
+    assert refused(call) == "illegal_transition"
+    assert call().code == "ok"
+
+
 def test_an_order_made_at_that_moment_answers_its_key(house: House) -> None:
     order = house.order()
     create = partial(house.payments.create, house.caller("key-0001"), order)
@@ -112,6 +120,18 @@ def test_evidence_that_loses_one_race_is_weighed_again(house: House) -> None:
     house.overtaken(lambda: refuse(house, txn), after=1)
     assert house.payments.approve(house.caller(), txn, "pg-token-1").code == "ok"
     assert house.status(txn) == "approved"
+
+
+def test_an_answer_to_what_was_given_up_at_that_moment_is_late(house: House) -> None:
+    txn, payments = house.create(), house.payments
+
+    def give_up() -> None:
+        with house.store.write():
+            payments.settlement.abandon(payments.operations.open_of(txn) or {})
+
+    house.overtaken(give_up, after=1)
+    assert refused(lambda: payments.ready(house.caller(), txn)) == "gateway_timeout"
+    assert house.events(txn, "note") == ["late_answer"]
 
 
 def test_evidence_that_loses_every_race_is_left_to_the_worker(house: House) -> None:
@@ -202,6 +222,17 @@ def test_an_order_paid_at_that_moment_does_not_expire(house: House) -> None:
     assert house.worker.run_once().expired == 0
     assert house.worker.run_once().expired == 1
     assert house.status(txn) == "expired"
+
+
+def test_an_operation_is_looked_up_by_one_worker(house: House) -> None:
+    txn = house.ready()
+    house.gateway.script["approve"] = [lost_after]
+    house.payments.approve(house.caller(), txn, "pg-token-1")
+    house.time.advance(20)
+    house.overtaken(house.worker.run_once)
+    assert house.worker.run_once().looked == 0
+    assert house.gateway.calls.count("look_up") == 1
+    assert house.status(txn) == "approved"
 
 
 def test_an_operation_sent_again_elsewhere_is_not_sent_here(house: House) -> None:
