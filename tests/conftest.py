@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from canaries import pytest_runtest_makereport, pytest_sessionfinish  # noqa: F401  hooks
+from canaries import pytest_terminal_summary as name_leaks
 from house import House
 from hypothesis import settings
 from storefront import Site
@@ -56,7 +58,9 @@ def ui() -> Path:
     return strada_build.HERE
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
     """What fault tests did: lines named `fault`, and numbers, which are summed by their name."""
     sums: Counter[str] = Counter()
     for report in terminalreporter.getreports(""):
@@ -67,3 +71,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 terminalreporter.write_line(str(said))
     for name, total in sorted(sums.items()):
         terminalreporter.write_line(f"{name}: {total}")
+    name_leaks(terminalreporter, config)

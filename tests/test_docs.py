@@ -20,6 +20,7 @@ from engine.guards import GUARDS
 from engine.ids import is_id
 from providers.kakaopay.simulator.faults import KINDS, SPOILS, VERBS
 from web.cli import cli
+from web.openapi import document
 from web.problem_texts import CATALOGUE
 from web.settings import PREFIX, Settings
 
@@ -123,6 +124,26 @@ def test_the_web_page_names_every_problem_with_its_status() -> None:
     assert set(found) == set(CATALOGUE)
     wrong = [code for code, kind in CATALOGUE.items() if kind.status not in found[code]]
     assert wrong == []
+
+
+def test_the_web_page_names_every_address_of_the_api() -> None:
+    named = set(re.findall(r"`([A-Z]+ /[^`?]*)", PAGES["web/README.md"]))
+    events = re.compile(rf"(POST /v1/transactions/{{id}}/)(?:{'|'.join(chart.EVENT_OF_HTTP)})")
+    served = {
+        events.sub(r"\1{event}", f"{method.upper()} {path}".replace("{transaction}", "{id}"))
+        for path, methods in document()["paths"].items()
+        for method in methods
+    }
+    assert served - named == set()
+
+
+def test_what_can_be_made_says_so_and_what_is_named_can() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    phony = set(re.search(r"\.PHONY: (.*)", makefile)[1].split())  # type: ignore[index]
+    explained = set(re.findall(r"(?m)^([a-z-]+):.*## ", makefile))
+    assert phony == explained
+    named = {name for page in PAGES.values() for name in re.findall(r"`make ([a-z-]+)", page)}
+    assert named - phony == set()
 
 
 @pytest.mark.parametrize("package", ["engine", "web"])

@@ -18,14 +18,33 @@ from web.cli import COMMANDS
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("engine", "providers", "web")
 
-MEDIAN_FUNCTION = 8
+MEDIAN_FUNCTION = 7
 """Lines of the middle function, `def` to last line without its docstring."""
-NINETIETH_FUNCTION = 30
+NINETIETH_FUNCTION = 20
 """Nine functions in ten have at most this many lines."""
 LONGEST_FILE = 400
 """Lines of a file that is read in one sitting."""
 LONGER_FILES: dict[str, int] = {}
 """Files beyond LONGEST_FILE with their present lengths. They may shrink; no name may be added."""
+
+LONGEST_TEST_FILE = 800
+MEDIAN_TEST, NINETIETH_TEST = 7, 15
+"""Lines of the middle test; nine in ten have at most so many."""
+MEDIAN_NAME, LONGEST_NAME = 7, 13
+"""Words of a test's name, which is a sentence."""
+
+TOP = frozenset(
+    ".ci .gitattributes .gitignore CHANGELOG.md LICENSE MANIFEST.in Makefile README.md SECURITY.md "
+    "engine providers pyproject.toml requirements.lock setup.cfg tests web".split()
+)
+"""What the root holds: code, its tests, and what tools and readers expect there."""
+DRAWERS = frozenset("base common core helpers lib misc shared tools util utils".split())
+"""Names that say nothing of what is inside."""
+SHARED_BY_COMMANDS = "web/cli/shared.py"
+ENVIRONMENT = frozenset({"web/settings.py", "web/ui/strada_build.py"})
+"""Files that may look at the process's environment; everybody else is given settings."""
+UNCOUNTED = ["assert_never\\("]
+"""Lines that coverage leaves out, whatever they are in."""
 
 STDLIB_SQLITE: frozenset[str] = frozenset()
 """Files that may import sqlite3: none. Beside apsw on one file it loses writes in silence."""
@@ -177,6 +196,50 @@ def test_no_dependency_brings_a_package_of_our_name() -> None:
     installed = packages_distributions()
     others = {name: set(installed.get(name, ())) - {"strada-payments"} for name in PACKAGES}
     assert others == {name: set() for name in PACKAGES}
+
+
+def test_the_root_holds_nothing_else() -> None:
+    there = {path.relative_to(ROOT).parts[0] for path in our_files()}
+    ours = {name for name in there if not re.search(r"^\.coverage|\.db|^\.git$", name)}
+    assert ours - TOP == set()
+
+
+def test_no_file_is_a_drawer() -> None:
+    found = [
+        shown
+        for shown in sources(*PACKAGES, "tests")
+        if DRAWERS & {part.removesuffix(".py") for part in shown.split("/")}
+    ]
+    assert found == [SHARED_BY_COMMANDS]
+
+
+def test_the_environment_is_read_at_the_edge() -> None:
+    readers = {
+        shown
+        for shown, tree in sources(*PACKAGES).items()
+        if re.search(r"\bos\.(environ|getenv)\b", ast.unparse(tree))
+    }
+    assert readers == ENVIRONMENT
+
+
+def test_nothing_is_global() -> None:
+    found = [
+        f"{shown}:{node.lineno}"
+        for shown, tree in sources(*PACKAGES).items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Global)
+    ]
+    assert found == []
+
+
+def test_what_is_not_counted_is_said_in_one_place() -> None:
+    assert settings()["coverage:report"]["exclude_also"].split() == UNCOUNTED
+    found = [
+        shown
+        for shown in sources(*PACKAGES)
+        if re.search(r"#.*\bpragma\b", (ROOT / shown).read_text(encoding="utf-8"))
+    ]
+    assert found == []
 
 
 # Sizes.
@@ -335,6 +398,47 @@ def test_the_money_rule_leaves_alone(good: str) -> None:
 
 
 # Tests.
+
+
+def functions_of_tests() -> Iterator[ast.FunctionDef]:
+    for tree in sources("tests").values():
+        yield from (
+            node
+            for node in tree.body
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+        )
+
+
+def test_names_of_tests_are_sentences() -> None:
+    words = sorted(node.name.count("_") for node in functions_of_tests())
+    assert statistics.median(words) <= MEDIAN_NAME
+    assert [node.name for node in functions_of_tests() if node.name.count("_") > LONGEST_NAME] == []
+
+
+def test_tests_are_short_and_plain_functions() -> None:
+    lines = sorted(function_length(node) for node in functions_of_tests())
+    assert statistics.median(lines) <= MEDIAN_TEST
+    assert lines[len(lines) * 9 // 10] <= NINETIETH_TEST
+    trees = sources("tests").items()
+    classes = [shown for shown, tree in trees for node in tree.body if _is_a_test_class(node)]
+    assert classes == []
+
+
+def _is_a_test_class(node: ast.AST) -> bool:
+    return isinstance(node, ast.ClassDef) and any(
+        isinstance(one, ast.FunctionDef) and one.name.startswith("test_") for one in node.body
+    )
+
+
+def test_a_file_of_tests_stays_readable() -> None:
+    sizes = {
+        shown: len((ROOT / shown).read_text("utf-8").splitlines()) for shown in sources("tests")
+    }
+    assert {shown: size for shown, size in sizes.items() if size > LONGEST_TEST_FILE} == {}
+
+
+def test_tests_are_no_package() -> None:
+    assert [shown for shown in sources("tests") if shown.endswith("__init__.py")] == []
 
 
 def test_tests_replace_the_network_and_not_our_code() -> None:
