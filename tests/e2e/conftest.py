@@ -1,4 +1,4 @@
-"""A town of real processes; after each test its log must verify and its output hold no secret."""
+"""A town of real processes; after each test its log must verify. `canaries.py` reads its output."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 from e2e.shop import Shop, opened
-from e2e.town import GATEWAY_KEY, Town
-
-CANARIES = ("canary-7f3a9c", GATEWAY_KEY, "pg_token=")
+from e2e.town import Town
 
 
 @pytest.fixture
@@ -29,9 +27,6 @@ def build_town(tmp_path: Path) -> Iterator[Callable[..., Town]]:
         one.close()
         report = json.loads(one.run("audit", "verify", "--json"))
         assert report["verdict"] == "whole", report
-        output = (one.folder / "output.log").read_text()
-        for secret in (*CANARIES, one.key):
-            assert secret not in output
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from canaries import leaks
 from e2e.town import ROOT, free_port
 
 WALK = re.compile(r"<!-- walk:begin -->(.*)<!-- walk:end -->", re.DOTALL)
@@ -49,6 +50,7 @@ def test_the_walk_of_the_readme_works_as_it_is_written(tmp_path: Path) -> None:
     )
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
+    assert leaks(said) == []
     states = [line for line in done.stdout.splitlines() if re.fullmatch(r"[a-z_]+", line)]
     assert states == [
         *("completed", "partially_refunded"),

@@ -103,6 +103,8 @@ class Town:
             check=False,
         )
         assert done.returncode == code, done.stdout + done.stderr
+        with (self.folder / "output.log").open("a") as log:
+            log.write(done.stderr if arguments[0] == "keys" else done.stdout + done.stderr)
         return done.stdout
 
     def start(self, *arguments: str) -> Process:
