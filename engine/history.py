@@ -33,6 +33,4 @@ def as_of(store: Store, row: Row, seq: int | None, at: int | None) -> dict[str, 
         raise Missing("not_found")
     then = row | {name: getattr(found, name) for name in COLUMNS}
     then |= {"next_action": None, "method": None}
-    if found.failure_code is None:
-        then |= {"failure_message": None, "failure_provider_code": None}
     return render(store, then) | dict.fromkeys(LIVE_ONLY)

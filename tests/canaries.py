@@ -21,9 +21,9 @@ SECRETS = re.compile(
       | canary-7f3a9c                                 # in their master keys
       | strada\ development\ key                      # the master key of a house
       | pg_token[\"']?\s*(?:=|:|%3[aAdD])\s*[\"']?(?!\*\*\*)[A-Za-z0-9_-]+
-      | canary-pg-token-77 | \bpg-token-\d            # what tests call a pg_token
+      | canary-pg-token-77 | \bpg-token-(?:\d|canary)  # what tests call a pg_token
       | /return/(?!\*\*\*)[A-Za-z0-9_-]{20,}          # a return token
-      | (?:Bearer|Basic|SECRET_KEY)\ (?!\*\*\*|sk_|txn_)[A-Za-z0-9+/=_-]{16,}
+      | (?:Bearer|Basic|SECRET_KEY|KakaoAK)\ (?!\*\*\*|sk_|txn_)[A-Za-z0-9+/=_-]{16,}
       | BEGIN\ (?:\w+\ )?PRIVATE\ KEY""",
     re.VERBOSE,
 )

@@ -254,6 +254,6 @@ def test_what_is_placed_already_is_not_placed_again(house: House) -> None:
     txn = house.approved()
     size = house.audit.sequencer.drain()
     with house.store.write():
-        house.store.execute("INSERT INTO outbox VALUES (?, 2)", (txn,))
+        house.store.execute("INSERT INTO outbox VALUES (?, 2), (?, 3)", (txn, txn))
     assert house.audit.sequencer.drain() == size
     assert whole(house)

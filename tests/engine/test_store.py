@@ -180,6 +180,7 @@ def test_who_waits_for_the_writer_is_told_in_time(house: House) -> None:
 def test_a_connection_closed_while_it_waits_is_left_alone(house: House) -> None:
     with house.store.db.waiting_at_most(1):
         house.store.close()
+    assert house.store.db.is_closed()
     assert house.create()
 
 
