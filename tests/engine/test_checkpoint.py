@@ -379,7 +379,7 @@ def test_a_round_that_fails_is_logged_and_the_next_one_comes(
     stop = threading.Event()
     auditor = threading.Thread(target=house.audit.run, args=(stop,))
     auditor.start()
-    while house.store.row("SELECT 1 FROM outbox"):
+    while auditor.is_alive() and house.store.row("SELECT 1 FROM outbox"):
         time.sleep(0.01)
     stop.set()
     auditor.join(20)
