@@ -12,8 +12,19 @@ from typing import Any
 from flask import Request
 
 from web import schemas, strict_json
-from web.headers import parse_authorization, parse_idempotency_key, parse_if_match
-from web.problems import Problem
+from web.headers import REQUEST_ID, parse_authorization, parse_idempotency_key, parse_if_match
+from web.problem_texts import Language
+from web.problems import Problem, negotiate
+
+
+def request_id(request: Request) -> str:
+    """The name of this request, which its answer carries, too."""
+    return str(request.environ[REQUEST_ID])
+
+
+def language_of(request: Request) -> Language:
+    """The language in which a person is answered."""
+    return negotiate(request.headers.get("Accept-Language"))
 
 
 def bearer(request: Request) -> str:

@@ -10,9 +10,15 @@ import base64
 import re
 import secrets
 from collections.abc import Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from web.problems import Problem
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+REQUEST_ID = "strada.request_id"
+"""Where a request's environ has its id; no header can write there."""
 
 _CROCKFORD = bytes.maketrans(
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789abcdefghjkmnpqrstvwxyz"
@@ -63,6 +69,33 @@ def page_headers(*, https: bool = False) -> dict[str, str]:
         }
         | (_TRANSPORT if https else {})
     )
+
+
+class WithHeaders:
+    """WSGI: every request gets an id, every answer that id and the headers of its kind.
+
+    It stands around Flask, which would look each of them up among those that are there already.
+    """
+
+    def __init__(self, inner: WSGIApplication, *, https: bool) -> None:
+        self._inner = inner
+        self._api = tuple(api_headers(https=https).items())
+        self._page = tuple(page_headers(https=https).items())
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Any:
+        """Serve a request."""
+        request_id = environ[REQUEST_ID] = new_request_id()
+
+        def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+            there = dict(headers)
+            kind = there.get("Content-Type", "").partition(";")[0]
+            added = self._page if kind in ("text/html", "text/css") else self._api
+            headers += [pair for pair in added if pair[0] not in there]
+            if "Request-Id" not in there:
+                headers.append(("Request-Id", request_id))
+            return start_response(status, headers, *exc_info)
+
+        return self._inner(environ, start)
 
 
 def new_request_id() -> str:

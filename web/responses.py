@@ -6,14 +6,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Response, g, request
+from flask import Response, request
 
 from engine.errors import EngineError
 from engine.idempotency import Answer
 from engine.resource import encode
 from web import problems
+from web.edge import language_of, request_id
 from web.headers import etag
-from web.problem_texts import CATALOGUE, Language
+from web.problem_texts import CATALOGUE
 from web.problems import Problem
 
 JSON = "application/json"
@@ -46,12 +47,15 @@ def problem_of(error: EngineError) -> Problem:
 
 def problem_response(problem: Problem) -> Response:
     """A problem as a response."""
-    request_id, language = g.get("request_id", "req_unknown"), g.get("language", "en")
-    status, headers, body = problems.render(problem, request_id, request.path, language)
+    status, headers, body = problems.render(
+        problem, request_id(request), request.path, language_of(request)
+    )
     return Response(body, status, headers)
 
 
-def problem_text(error: EngineError, request_id: str, instance: str, language: Language) -> str:
-    """The body of a refusal, as it is stored for replay."""
-    document = problems.document(problem_of(error), request_id, instance, language)
+def problem_text(error: EngineError) -> str:
+    """The body of a refusal of this request, as it is stored for replay."""
+    document = problems.document(
+        problem_of(error), request_id(request), request.path, language_of(request)
+    )
     return json.dumps(document, ensure_ascii=False)
