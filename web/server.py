@@ -20,6 +20,7 @@ from engine.dialect import exclusive
 from engine.errors import LogBehind
 from web.app import create_app
 from web.framing import Channel
+from web.threads import Threads
 from web.wiring import Strada
 
 CONNECTIONS = 2000
@@ -84,13 +85,14 @@ def start_roles(strada: Strada, stop: threading.Event) -> list[threading.Thread]
 def listen(app: Flask, host: str, port: int, threads: int) -> Any:
     """A waitress server bound to an address; raises Unservable when it is taken."""
     sockets: dict[int, Any] = {}
+    dispatcher: Any = Threads(threads)
     try:
         server = create_server(
             app,
             map=sockets,
             host=host,
             port=port,
-            threads=threads,
+            _dispatcher=dispatcher,
             ident=None,
             connection_limit=CONNECTIONS,
             cleanup_interval=15,

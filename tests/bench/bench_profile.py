@@ -114,8 +114,10 @@ class Inside:
         watch.stand(seams.RENDER, payments.decisions, "answer")
         watch.stand(seams.RENDER, api, "respond")
         watch.stand(seams.READS, store, "rows")
-        connection: Any = seams.TimedConnection(watch, store.db.connection())
-        store._connection = lambda: connection  # type: ignore[method-assign]
+        store._writer = seams.TimedConnection(watch, store.writer)
+        reader: Any = seams.TimedConnection(watch, store.db.connection())
+        plainly = store._connection
+        store._connection = lambda: store._writer if plainly() is store._writer else reader
 
 
 def transition(folder: Path, count: int) -> tuple[Table, dict[str, float]]:
