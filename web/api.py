@@ -28,6 +28,7 @@ from web.return_urls import UnsafeUrl, check_return_url
 from web.wiring import Strada
 
 api = Blueprint("api", __name__, url_prefix="/v1")
+_FINGERPRINTED = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _URLS = ("return_url", "approval_url", "cancel_url", "fail_url")
 
 
@@ -240,7 +241,7 @@ def caller_of(who: Principal, body: Mapping[str, Any]) -> Caller:
     """The engine's view of this request."""
     key, expected = idempotency_key(request), if_match(request)
     route = f"{request.method} {request.path}"
-    asked = json.dumps([route, body, expected], sort_keys=True, separators=(",", ":"))
+    asked = _FINGERPRINTED.encode([route, body, expected])
     return Caller(
         actor=who.actor,
         merchant=who.merchant,

@@ -6,12 +6,12 @@ is not trimmed into shape.
 
 from __future__ import annotations
 
-import base64
 import re
 import secrets
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from engine.ids import crockford
 from web.problems import Problem
 
 if TYPE_CHECKING:
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 REQUEST_ID = "strada.request_id"
 """Where a request's environ has its id; no header can write there."""
 
-_CROCKFORD = bytes.maketrans(
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789abcdefghjkmnpqrstvwxyz"
-)
-_REQUEST_ID_LENGTH = 26
 
 _COMMON = {
     "X-Content-Type-Options": "nosniff",
@@ -100,8 +96,7 @@ class WithHeaders:
 
 def new_request_id() -> str:
     """A name for one request: `req_` and 130 random bits in Crockford base 32."""
-    digits = base64.b32encode(secrets.token_bytes(17))[:_REQUEST_ID_LENGTH]
-    return "req_" + digits.translate(_CROCKFORD).decode()
+    return "req_" + crockford(secrets.randbits(130))
 
 
 def etag(version: int) -> str:

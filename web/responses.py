@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from flask import Response, request
 
@@ -17,20 +17,34 @@ from web.headers import etag
 from web.problem_texts import CATALOGUE
 from web.problems import Problem
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 JSON = "application/json"
 STATUS = {"created": 201, "ok": 200, "unknown": 202}
 
 
+class Whole(Response):
+    """A text of known length that stays where it is; Werkzeug need not look it over once more."""
+
+    def get_wsgi_response(
+        self, environ: WSGIEnvironment
+    ) -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
+        """Body, status line and headers, as they are; to HEAD no body."""
+        body: Iterable[bytes] = () if environ["REQUEST_METHOD"] == "HEAD" else self.iter_encoded()
+        return body, self.status, self.headers.to_wsgi_list()
+
+
 def json_response(body: Mapping[str, Any], status: int = 200) -> Response:
     """A JSON answer."""
-    return Response(encode(body), status, content_type=JSON)
+    return Whole(encode(body), status, content_type=JSON)
 
 
 def answer(found: Answer, body: str) -> Response:
     """The response of an Answer, with its ETag; a replay says that it is one."""
     refused = found.code in CATALOGUE
     status = CATALOGUE[found.code].status if refused else STATUS[found.code]
-    response = Response(body, status, content_type=problems.MEDIA_TYPE if refused else JSON)
+    response = Whole(body, status, content_type=problems.MEDIA_TYPE if refused else JSON)
     if found.version is not None and not refused:
         response.headers["ETag"] = etag(found.version)
     if found.replayed:
