@@ -50,6 +50,8 @@ _REFUSED = frozenset(
 errors. EBADF: the file was opened while it could only be read."""
 
 _PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1}
+CHECKPOINT_PAGES = 4000
+"""The write-ahead log goes into the file every 16 MB: one commit in some 300 pays for it."""
 
 _TABLES = """
 CREATE TABLE merchants (
@@ -302,9 +304,10 @@ class DurableSqlite(APSWDatabase):  # type: ignore[misc]
         if found != _PRAGMAS and self.database != ":memory:":
             raise RuntimeError(f"SQLite did not take the pragmas {_PRAGMAS}: it says {found}")
 
-    def open(self) -> apsw.Connection:
+    def open_writer(self) -> apsw.Connection:
         """A connection that belongs to no thread; whoever opened it closes it."""
         connection: apsw.Connection = self._connect()
+        connection.wal_autocheckpoint(CHECKPOINT_PAGES)
         return connection
 
 

@@ -176,7 +176,7 @@ class Store:
     def writer(self) -> apsw.Connection:
         """The connection that all writes of this process go through."""
         if self._writer is None:
-            self._writer = self.db.open()
+            self._writer = self.db.open_writer()
         return self._writer
 
     def _close_writer(self) -> None:
