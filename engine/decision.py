@@ -39,9 +39,14 @@ class Decisions:
         self._keys = keys
         self._durations = durations
 
-    def begin(self, caller: Caller, transaction: str) -> tuple[Answer | None, Row]:
-        """The stored answer of a repeat, or None, and the row; raises Missing or 412."""
-        row = self._ledger.load(transaction, caller.merchant)
+    def begin(
+        self, caller: Caller, transaction: str, seen: Row | None = None
+    ) -> tuple[Answer | None, Row]:
+        """The stored answer of a repeat, or None, and the row; raises Missing or 412.
+
+        seen: the row, from a caller who has just loaded it; if it is stale, the commit fails.
+        """
+        row = seen or self._ledger.load(transaction, caller.merchant)
         known = self.replay(caller)  # after the row: a repeat then never meets its own first call
         if known is None and caller.if_match is not None and caller.if_match != row["version"]:
             raise Conflict("version_mismatch", extra=present(row))

@@ -50,6 +50,8 @@ _REFUSED = frozenset(
 errors. EBADF: the file was opened while it could only be read."""
 
 _PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1}
+CHECKPOINT_PAGES = 4000
+"""The write-ahead log goes into the file every 16 MB: one commit in some 300 pays for it."""
 
 _TABLES = """
 CREATE TABLE merchants (
@@ -297,36 +299,29 @@ class DurableSqlite(APSWDatabase):  # type: ignore[misc]
         if found != _PRAGMAS:
             raise RuntimeError(f"SQLite did not take the pragmas {_PRAGMAS}: it says {found}")
 
-    @contextmanager
-    def waiting_at_most(self, seconds: float | None) -> Iterator[None]:
-        """Let this thread wait for a lock so long in the block; None leaves it as it is."""
-        if seconds is None:
-            yield
-            return
-        self.connection().setbusytimeout(int(seconds * 1000))
-        try:
-            yield
-        finally:
-            if not self.is_closed():
-                self.connection().setbusytimeout(int(LOCK_WAIT_S * 1000))
+    def open_writer(self) -> apsw.Connection:
+        """A connection that belongs to no thread; whoever opened it closes it."""
+        connection: apsw.Connection = self._connect()
+        connection.wal_autocheckpoint(CHECKPOINT_PAGES)
+        return connection
 
 
-def may_have_lost_pages(db: DurableSqlite, error: BaseException) -> bool:
+def may_have_lost_pages(connection: apsw.Connection, error: BaseException) -> bool:
     """Whether the system may have dropped what it had taken to write: a later fsync would lie."""
     found = [cause for cause in _causes(error) if isinstance(cause, apsw.IOError)]
     codes = {getattr(cause, "extendedresult", None) for cause in found} - _NOTHING_WRITTEN
-    if codes == {apsw.SQLITE_IOERR_WRITE} and not db.is_closed():
-        return db.connection().system_errno not in _REFUSED
+    if codes == {apsw.SQLITE_IOERR_WRITE}:
+        return connection.system_errno not in _REFUSED
     return bool(codes)
 
 
-def needs_a_new_connection(db: DurableSqlite, error: BaseException) -> bool:
-    """Whether this thread's connection stays useless although its cause goes.
+def needs_a_new_connection(connection: apsw.Connection, error: BaseException) -> bool:
+    """Whether a connection stays useless although the cause of its failure goes.
 
     One opened while the file was read-only never writes; one left inside a transaction begins none.
     """
     stuck = any(isinstance(cause, apsw.ReadOnlyError | apsw.IOError) for cause in _causes(error))
-    return not db.is_closed() and (stuck or db.connection().in_transaction)
+    return stuck or connection.in_transaction
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

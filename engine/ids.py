@@ -10,7 +10,8 @@ import secrets
 import threading
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_LENGTH = 26
+_PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
+_SHIFTS = range(120, -1, -10)
 _SHAPE = re.compile(r"[a-z]{2,5}_[0-9a-hjkmnp-tv-z]{26}")
 
 
@@ -36,8 +37,12 @@ def new_id(prefix: str, now_us: int) -> str:
     stamp = _STAMPS.next(now_us)
     value = (stamp >> 12 & (1 << 48) - 1) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64
     value |= 0b10 << 62 | secrets.randbits(62)
-    digits = [_ALPHABET[value >> shift & 31] for shift in range(5 * (_LENGTH - 1), -1, -5)]
-    return f"{prefix}_{''.join(digits)}"
+    return f"{prefix}_{crockford(value)}"
+
+
+def crockford(value: int) -> str:
+    """130 bits in Crockford base 32: 26 digits."""
+    return "".join([_PAIRS[value >> shift & 1023] for shift in _SHIFTS])
 
 
 def is_id(text: str, prefix: str) -> bool:

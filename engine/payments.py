@@ -83,13 +83,22 @@ class Payments:
 
     # ---- events that move no money
 
-    def fire(self, caller: Caller, transaction: str, event: str, reason: str | None) -> Answer:
-        """Fire `complete`, `cancel` or `fail`."""
+    def fire(
+        self,
+        caller: Caller,
+        transaction: str,
+        event: str,
+        reason: str | None,
+        seen: Row | None = None,
+    ) -> Answer:
+        """Fire `complete`, `cancel` or `fail`; `seen` is its row where it has just been loaded."""
         personal = commit_to({"reason": reason})
         data = {"commitments": personal.commitments} if personal.values else {}
 
         def attempt() -> Answer:
-            known, row = self.decisions.begin(caller, transaction)
+            nonlocal seen
+            loaded, seen = seen, None  # who loses a race looks again
+            known, row = self.decisions.begin(caller, transaction, loaded)
             if known is not None:
                 return known
             folded = folded_of(row)

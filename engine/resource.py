@@ -10,6 +10,7 @@ from engine.chart import allowed_events
 from engine.clock import rfc3339
 from engine.store import Row, Store
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 REFUND_STATUS = {"open": "pending", "settled": "settled", "rejected": "rejected"}
 
 
@@ -72,7 +73,7 @@ def for_client(resource: Mapping[str, Any]) -> dict[str, Any]:
 
 def encode(value: Any) -> str:
     """JSON text as it goes over the wire."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 def user_of(row: Mapping[str, Any]) -> str:

@@ -59,13 +59,17 @@ class Store:
         self.path = sqlite_path(url)
         self.db = DurableSqlite(str(self.path))
         self._poisoned: str | None = None
-        self._writer = threading.Lock()
+        self._turns = threading.Lock()
+        self._writer: apsw.Connection | None = None
+        self._writing = threading.local()
         self.guard: Guard = Unguarded()
 
     def close(self) -> None:
-        """Close this thread's connection."""
+        """Close this thread's connection, and the one that writes."""
         if not self.db.is_closed():
             self.db.close()
+        with self._turns:
+            self._close_writer()
 
     def rows(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
         """All rows of a query, as dicts."""
@@ -111,11 +115,9 @@ class Store:
         the database cannot take it; constraint violations pass as peewee.IntegrityError.
         """
         self.guard.before_write()
-        with _storage_errors, self._turn():
-            if self._poisoned:  # looked at in our turn: the writer before us may have met it
-                raise StorageTrouble(self._poisoned)
-            connection = self._connection()
+        with _storage_errors, self._turn() as connection:
             try:
+                self._writing.connection = connection
                 connection.execute("BEGIN IMMEDIATE")
                 try:
                     yield
@@ -127,8 +129,10 @@ class Store:
                         connection.execute("ROLLBACK")
                     raise
             except (StorageTrouble, apsw.Error) as error:
-                self._weigh_failure(error)
+                self._weigh_failure(connection, error)
                 raise
+            finally:
+                self._writing.connection = None
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -145,31 +149,52 @@ class Store:
                     connection.execute("COMMIT")
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """One writer of this process at a time; all waiting together lasts LOCK_WAIT_S at most."""
+    def _turn(self) -> Iterator[apsw.Connection]:
+        """One writer of this process at a time, on one connection, whose cache is then always true.
+
+        All waiting together, for our own and for other processes, lasts LOCK_WAIT_S at most.
+        """
         if self._connection().in_transaction:
             raise RuntimeError("a write inside a write would wait for itself")
-        if self._writer.acquire(blocking=False):
-            left = None
-        else:
+        ends = None
+        if not self._turns.acquire(blocking=False):
             ends = time.monotonic() + LOCK_WAIT_S
-            if not self._writer.acquire(timeout=LOCK_WAIT_S):
+            if not self._turns.acquire(timeout=LOCK_WAIT_S):
                 raise StorageTrouble("the database is locked")
-            left = max(ends - time.monotonic(), 0)
         try:
-            with self.db.waiting_at_most(left):
-                yield
+            if self._poisoned:  # looked at in our turn: the writer before us may have met it
+                raise StorageTrouble(self._poisoned)
+            if ends is not None:
+                self.writer.setbusytimeout(int(max(ends - time.monotonic(), 0) * 1000))
+            yield self.writer
         finally:
-            self._writer.release()
+            if ends is not None and self._writer is not None:
+                self._writer.setbusytimeout(int(LOCK_WAIT_S * 1000))
+            self._turns.release()
 
-    def _weigh_failure(self, error: BaseException) -> None:
-        if may_have_lost_pages(self.db, error):
+    @property
+    def writer(self) -> apsw.Connection:
+        """The connection that all writes of this process go through."""
+        if self._writer is None:
+            self._writer = self.db.open_writer()
+        return self._writer
+
+    def _close_writer(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _weigh_failure(self, connection: apsw.Connection, error: BaseException) -> None:
+        if may_have_lost_pages(connection, error):
             self._poisoned = "an I/O error on a write; restart after checking the disk"
-        elif needs_a_new_connection(self.db, error):
-            self.close()
+        elif needs_a_new_connection(connection, error):
+            self._close_writer()
 
     def _connection(self) -> apsw.Connection:
-        """This thread's connection: Peewee opens it, apsw is spoken to directly, for speed."""
+        """The connection that writes, inside `write()`; else this thread's, which Peewee opened."""
+        writing: apsw.Connection | None = getattr(self._writing, "connection", None)
+        if writing is not None:
+            return writing
         connection: apsw.Connection = self.db.connection()
         return connection
 
@@ -180,7 +205,7 @@ class Store:
 
     def scrub(self, vacuum: bool = False) -> bool:
         """Make deleted bytes unreadable in the files, too; False when a reader hindered it."""
-        with self._writer, _storage_errors:
+        with self._turns, _storage_errors:
             return scrub(self.db, vacuum)
 
     def migrate(self) -> list[str]:

@@ -21,13 +21,14 @@ from engine.orders import NewOrder
 from engine.resource import encode, for_client
 from web import console, faults, schemas
 from web.auth import CLIENT_EVENTS, Principal, authenticate
-from web.edge import bearer, body_of, idempotency_key, if_match, query_of
+from web.edge import bearer, body_of, idempotency_key, if_match, query_of, request_id
 from web.problems import Problem
 from web.responses import answer, json_response, problem_of, problem_response, problem_text
 from web.return_urls import UnsafeUrl, check_return_url
 from web.wiring import Strada
 
 api = Blueprint("api", __name__, url_prefix="/v1")
+_FINGERPRINTED = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _URLS = ("return_url", "approval_url", "cancel_url", "fail_url")
 
 
@@ -177,11 +178,10 @@ def _plain(event: str) -> Callable[[Principal, str, Mapping[str, Any]], Answer]:
 
 
 def _plainly(caller: Caller, transaction: str, event: str, reason: str | None) -> Answer:
-    if event in ("cancel", "fail"):
-        flow = strada().ledger.flow_of(transaction, caller.merchant)
-        if flow == "reported":
-            return strada().reports.close(caller, transaction, event, reason)
-    return strada().payments.fire(caller, transaction, event, reason)
+    row = strada().ledger.load(transaction, caller.merchant)
+    if row["flow"] == "reported" and event in ("cancel", "fail"):
+        return strada().reports.close(caller, transaction, event, reason)
+    return strada().payments.fire(caller, transaction, event, reason, row)
 
 
 _FIRE: Mapping[str, Callable[[Principal, str, Mapping[str, Any]], Answer]] = {
@@ -241,18 +241,17 @@ def caller_of(who: Principal, body: Mapping[str, Any]) -> Caller:
     """The engine's view of this request."""
     key, expected = idempotency_key(request), if_match(request)
     route = f"{request.method} {request.path}"
-    asked = json.dumps([route, body, expected], sort_keys=True, separators=(",", ":"))
-    language = g.language
+    asked = _FINGERPRINTED.encode([route, body, expected])
     return Caller(
         actor=who.actor,
         merchant=who.merchant,
-        request_id=g.request_id,
+        request_id=request_id(request),
         key=key,
         key_mac=strada().vault.key_mac(who.merchant, key) if key else None,
         route=route,
         fingerprint=hashlib.sha256(asked.encode()).digest(),
         if_match=expected,
-        render=lambda refusal: problem_text(refusal, g.request_id, request.path, language),
+        render=problem_text,
     )
 
 

@@ -6,8 +6,10 @@ It refuses to show a traceback, to log a query string, and to answer in anything
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from typing import Any
 
-from flask import Flask, Request, Response, current_app, g, request
+from flask import Flask, Request, Response, request
 from flask.sessions import NullSession, SessionInterface, SessionMixin
 from werkzeug.exceptions import HTTPException
 
@@ -17,12 +19,12 @@ from web.api import api
 from web.assets import ui
 from web.audit import audit
 from web.events import events
-from web.headers import api_headers, new_request_id, page_headers
+from web.headers import REQUEST_ID, WithHeaders
 from web.health import health
 from web.history import history
 from web.openapi.serving import reference
 from web.pages import pages
-from web.problems import Problem, negotiate
+from web.problems import Problem
 from web.rate_limit import RateLimit
 from web.responses import problem_of, problem_response
 from web.streams import Streams
@@ -35,7 +37,7 @@ _CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 
 def create_app(strada: Strada, *, worker_inside: bool = False) -> Flask:
     """An app serving `strada`, whose database must have been migrated."""
-    app = Flask("web", static_url_path="/static")
+    app = _Synchronous("web", static_url_path="/static")
     app.config.update(
         MAX_CONTENT_LENGTH=LARGEST_BODY, WORKER_INSIDE=worker_inside, MAX_FORM_PARTS=50
     )
@@ -44,22 +46,25 @@ def create_app(strada: Strada, *, worker_inside: bool = False) -> Flask:
     app.extensions["strada"] = strada
     app.extensions["rate_limit"] = RateLimit(strada.settings.rate, strada.clock.monotonic)
     app.extensions["streams"] = Streams(strada.settings.threads)
-    https = strada.settings.base_url.startswith("https:")
-    app.extensions["headers"] = {
-        "api": tuple(api_headers(https=https).items()),
-        "page": tuple(page_headers(https=https).items()),
-    }
     for blueprint in (api, history, events, audit, pages, health, reference, console.console, ui):
         app.register_blueprint(blueprint)
-    app.before_request(_begin)
     cors.install(app, strada)
     console.install(app, strada)
-    app.after_request(_finish)
+    https = strada.settings.base_url.startswith("https:")
+    app.wsgi_app = WithHeaders(app.wsgi_app, https=https)  # type: ignore[method-assign]
     app.register_error_handler(Problem, _on_problem)
     app.register_error_handler(EngineError, _on_engine_error)
     app.register_error_handler(HTTPException, _on_http_error)
     app.register_error_handler(Exception, _on_surprise)
     return app
+
+
+class _Synchronous(Flask):
+    """No view here is a coroutine, so none is looked at on every request."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """The function itself."""
+        return func
 
 
 class _NoSessions(SessionInterface):
@@ -74,22 +79,6 @@ class _NoSessions(SessionInterface):
 
 
 _NO_SESSION = NullSession()
-
-
-def _begin() -> None:
-    g.request_id = new_request_id()
-    g.language = negotiate(request.headers.get("Accept-Language"))
-
-
-def _finish(response: Response) -> Response:
-    headers = response.headers
-    headers["Request-Id"] = g.get("request_id") or new_request_id()
-    kind = "page" if response.mimetype in ("text/html", "text/css") else "api"
-    set_already = {name for name, _ in headers}
-    headers.extend(
-        pair for pair in current_app.extensions["headers"][kind] if pair[0] not in set_already
-    )
-    return response
 
 
 def _on_problem(problem: Problem) -> Response:
@@ -109,5 +98,5 @@ def _on_http_error(error: HTTPException) -> Response:
 
 
 def _on_surprise(error: Exception) -> Response:
-    _LOG.exception("request %s failed with %s", g.get("request_id"), type(error).__name__)
+    _LOG.exception("request %s failed with %s", request.environ[REQUEST_ID], type(error).__name__)
     return problem_response(Problem("internal_error"))

@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from flask import Blueprint, Response, current_app, g, render_template, request
+from flask import Blueprint, Response, current_app, render_template, request
 from werkzeug.exceptions import NotFound
+
+from web.edge import language_of
 
 DIST = Path(__file__).with_name("ui") / "dist"
 """Where `npm run build` puts it, and where a wheel carries it; an app's UI_DIST goes before."""
@@ -44,7 +46,7 @@ def welcome() -> Response:
         raise NotFound  # an empty path, or `//`: other spellings, and a redirect would name Host
     text = render_template(
         "welcome.html",
-        language=g.language,
+        language=language_of(request),
         built=is_built(),
         demo="demo" in current_app.blueprints,
     )
@@ -56,7 +58,9 @@ def welcome() -> Response:
 def page(place: str = "") -> Response:
     """The one page of the UI, which finds its way by itself."""
     if not is_built():
-        text = render_template("welcome.html", language=g.language, built=False, demo=False)
+        text = render_template(
+            "welcome.html", language=language_of(request), built=False, demo=False
+        )
         return Response(text, 404, content_type=HTML)
     answer = Response((_dist() / "index.html").read_bytes(), content_type=HTML)
     answer.headers["Cache-Control"] = "no-cache"

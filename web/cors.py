@@ -64,9 +64,10 @@ def install(app: Flask, strada: Strada) -> None:
             return response
         vary = response.headers.get("Vary")
         response.headers["Vary"] = f"{vary}, Origin" if vary else "Origin"
+        if "HTTP_ORIGIN" not in request.environ:
+            return response
         principal = g.get("principal")
-        asked = principal is not None and "Origin" in request.headers
-        if asked and _may_read(_origins_of(strada, principal.merchant)):
+        if principal is not None and _may_read(_origins_of(strada, principal.merchant)):
             response.headers.update(_shown())
         return response
 

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import requests
-from flask import Blueprint, Response, current_app, g, request
+from flask import Blueprint, Response, current_app, request
 
 from engine.money import vat_of
 from web import assets, console, strict_json
 from web.demo_calls import WATCHER, Calls
+from web.edge import language_of
 from web.headers import is_same_origin
 from web.problems import Problem
 from web.responses import json_response
@@ -52,17 +53,19 @@ class Shop:
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> requests.Response:
         """Call Strada with the shop's key."""
-        sent = {"Authorization": f"Bearer {self.key}", "Accept-Language": g.language} | headers
-        return _send(method, f"{self.base_url}/v1{path}", body, sent)
+        return _send(method, f"{self.base_url}/v1{path}", body, self._said() | headers)
 
     def listen(self, path: str, last: str | None) -> requests.Response:
         """Open a stream of Strada's, after the event heard last; its beat is under the timeout."""
-        sent = {"Authorization": f"Bearer {self.key}", "Accept": "text/event-stream"}
-        sent |= {"Accept-Language": g.language} | ({"Last-Event-ID": last} if last else {})
+        sent = self._said() | {"Accept": "text/event-stream"}
+        sent |= {"Last-Event-ID": last} if last else {}
         with requests.Session() as session:
             session.trust_env = False
             url = f"{self.base_url}/v1{path}"
             return session.get(url, headers=sent, timeout=TIMEOUT_S, stream=True)
+
+    def _said(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}", "Accept-Language": language_of(request)}
 
     def at_gateway(self, verb: str, body: dict[str, Any]) -> requests.Response:
         """Call the gateway itself, as a client of flow `reported` does."""

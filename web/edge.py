@@ -12,8 +12,19 @@ from typing import Any
 from flask import Request
 
 from web import schemas, strict_json
-from web.headers import parse_authorization, parse_idempotency_key, parse_if_match
-from web.problems import Problem
+from web.headers import REQUEST_ID, parse_authorization, parse_idempotency_key, parse_if_match
+from web.problem_texts import Language
+from web.problems import Problem, negotiate
+
+
+def request_id(request: Request) -> str:
+    """The name of this request, which its answer carries, too."""
+    return str(request.environ[REQUEST_ID])
+
+
+def language_of(request: Request) -> Language:
+    """The language in which a person is answered."""
+    return negotiate(request.headers.get("Accept-Language"))
 
 
 def bearer(request: Request) -> str:
@@ -36,7 +47,7 @@ def body_of(request: Request) -> dict[str, Any]:
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding != "identity":
         raise Problem("unsupported_media_type")
-    raw = request.get_data(cache=False)
+    raw = b"" if _has_no_body(request.environ) else request.get_data(cache=False)
     if not raw:
         return {}
     if request.mimetype != "application/json":
@@ -47,6 +58,12 @@ def body_of(request: Request) -> dict[str, Any]:
         raise Problem("malformed_json", params={"reason": malformed.reason}) from None
 
 
+def _has_no_body(environ: Mapping[str, Any]) -> bool:
+    return environ.get("CONTENT_LENGTH", "0") == "0" and "HTTP_TRANSFER_ENCODING" not in environ
+
+
 def query_of(request: Request, readers: Mapping[str, schemas.Reader]) -> dict[str, Any]:
     """The query's parameters, each read by its reader; others and repeats are 422."""
+    if not request.environ.get("QUERY_STRING"):
+        return {}
     return schemas.parse_query(request.args.items(multi=True), readers)

@@ -16,8 +16,8 @@ from waitress.buffers import OverflowableBuffer
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError, TransferEncodingNotImplemented
 from waitress.receiver import ChunkedReceiver
-from waitress.task import ErrorTask
-from waitress.utilities import BadRequest
+from waitress.task import ErrorTask, WSGITask
+from waitress.utilities import BadRequest, build_http_date
 
 from web import problems
 from web.headers import api_headers, new_request_id
@@ -122,6 +122,35 @@ class Chunks(ChunkedReceiver):
             self.error = BadRequest("no trailer")
 
 
+class Answer(WSGITask):
+    """An answer whose head and body leave in one piece, where the app gave it whole.
+
+    The app's headers are spelled and ordered as they should be; what else an answer may need (a
+    connection that ends, chunks, HTTP/1.0) is left to waitress.
+    """
+
+    def write(self, data: bytes) -> None:
+        """Send what the app made; the first piece goes together with the head."""
+        if self.wrote_header or not self._is_whole(data):
+            super().write(data)
+            return
+        lines = [f"HTTP/1.1 {self.status}"]
+        lines += [f"{name}: {value}" for name, value in self.response_headers]
+        lines.append(f"Date: {build_http_date(self.start_time)}\r\n\r\n")
+        self.wrote_header = True
+        self.content_bytes_written = len(data)
+        self.channel.write_soon("\r\n".join(lines).encode("latin-1") + data)
+
+    def _is_whole(self, data: bytes) -> bool:
+        request: Any = self.request
+        return (
+            self.content_length == len(data)
+            and self.version == "1.1"
+            and self.has_body
+            and request.headers.get("CONNECTION", "").lower() != "close"
+        )
+
+
 class Refused(ErrorTask):
     """The answer to what could not be read as a request. The connection closes after it."""
 
@@ -149,4 +178,5 @@ class Channel(HTTPChannel):
     """A connection that reads and refuses by the rules of this module."""
 
     parser_class = Parser
+    task_class = Answer
     error_task_class = Refused

@@ -6,18 +6,20 @@ is not trimmed into shape.
 
 from __future__ import annotations
 
-import base64
 import re
 import secrets
 from collections.abc import Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from engine.ids import crockford
 from web.problems import Problem
 
-_CROCKFORD = bytes.maketrans(
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789abcdefghjkmnpqrstvwxyz"
-)
-_REQUEST_ID_LENGTH = 26
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+REQUEST_ID = "strada.request_id"
+"""Where a request's environ has its id; no header can write there."""
+
 
 _COMMON = {
     "X-Content-Type-Options": "nosniff",
@@ -65,10 +67,36 @@ def page_headers(*, https: bool = False) -> dict[str, str]:
     )
 
 
+class WithHeaders:
+    """WSGI: every request gets an id, every answer that id and the headers of its kind.
+
+    It stands around Flask, which would look each of them up among those that are there already.
+    """
+
+    def __init__(self, inner: WSGIApplication, *, https: bool) -> None:
+        self._inner = inner
+        self._api = tuple(api_headers(https=https).items())
+        self._page = tuple(page_headers(https=https).items())
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Any:
+        """Serve a request."""
+        request_id = environ[REQUEST_ID] = new_request_id()
+
+        def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+            there = dict(headers)
+            kind = there.get("Content-Type", "").partition(";")[0]
+            added = self._page if kind in ("text/html", "text/css") else self._api
+            headers += [pair for pair in added if pair[0] not in there]
+            if "Request-Id" not in there:
+                headers.append(("Request-Id", request_id))
+            return start_response(status, headers, *exc_info)
+
+        return self._inner(environ, start)
+
+
 def new_request_id() -> str:
     """A name for one request: `req_` and 130 random bits in Crockford base 32."""
-    digits = base64.b32encode(secrets.token_bytes(17))[:_REQUEST_ID_LENGTH]
-    return "req_" + digits.translate(_CROCKFORD).decode()
+    return "req_" + crockford(secrets.randbits(130))
 
 
 def etag(version: int) -> str:

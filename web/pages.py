@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import re
 
-from flask import Blueprint, Response, current_app, g, redirect, render_template, request
+from flask import Blueprint, Response, current_app, redirect, render_template, request
 
 from engine.errors import EngineError, StorageTrouble
 from engine.store import Row
+from web.edge import language_of, request_id
 from web.headers import is_prefetch
 from web.links import is_web
 from web.problem_texts import CATALOGUE
@@ -46,7 +47,7 @@ def come_back(token: str, leg: str) -> Response:
         if bounce is not None:
             returns.passed_over(row["id"], leg, credential, "passed_on_to_the_app")
             return _bounce(row, bounce, given)
-        row = returns.hit(token, leg, credential, g.request_id)
+        row = returns.hit(token, leg, credential, request_id(request))
     except EngineError as error:
         if isinstance(error, StorageTrouble):
             later = _page("later", 503)
@@ -89,7 +90,7 @@ def _redirect(url: str) -> Response:
 
 
 def _page(state: str, status: int) -> Response:
-    text = render_template("return.html", state=state, language=g.language)
+    text = render_template("return.html", state=state, language=language_of(request))
     return Response(text, status, content_type="text/html; charset=utf-8")
 
 
@@ -99,5 +100,5 @@ def problem(code: str) -> Response:
     found = CATALOGUE.get(code)
     if found is None:
         return _page("unknown_link", 404)
-    text = render_template("problem.html", code=code, problem=found, language=g.language)
+    text = render_template("problem.html", code=code, problem=found, language=language_of(request))
     return Response(text, content_type="text/html; charset=utf-8")

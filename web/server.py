@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -20,6 +21,7 @@ from engine.dialect import exclusive
 from engine.errors import LogBehind
 from web.app import create_app
 from web.framing import Channel
+from web.threads import Threads
 from web.wiring import Strada
 
 CONNECTIONS = 2000
@@ -28,6 +30,8 @@ LONGEST_HEAD = 32 * 1024
 """First line and headers; beyond it the answer is 400."""
 DRAIN_S = 25
 """How long SIGTERM waits for requests under way; with the rest of the exit it is under 30 s."""
+SWITCH_S = 0.001
+"""How long a thread that computes keeps the others waiting, as the audit role does requests."""
 _LOG = logging.getLogger("strada.serve")
 
 
@@ -84,13 +88,14 @@ def start_roles(strada: Strada, stop: threading.Event) -> list[threading.Thread]
 def listen(app: Flask, host: str, port: int, threads: int) -> Any:
     """A waitress server bound to an address; raises Unservable when it is taken."""
     sockets: dict[int, Any] = {}
+    dispatcher: Any = Threads(threads)
     try:
         server = create_server(
             app,
             map=sockets,
             host=host,
             port=port,
-            threads=threads,
+            _dispatcher=dispatcher,
             ident=None,
             connection_limit=CONNECTIONS,
             cleanup_interval=15,
@@ -113,6 +118,7 @@ def run(app: Flask, host: str, port: int, threads: int) -> None:
     drain = partial(server.task_dispatcher.shutdown, cancel_pending=False, timeout=DRAIN_S)
     server.task_dispatcher.shutdown = partial(_shut_down, app, drain)
     signal.signal(signal.SIGTERM, _end)
+    sys.setswitchinterval(SWITCH_S)
     _LOG.info("listening on http://%s:%s", host, server.effective_port)
     server.run()
 

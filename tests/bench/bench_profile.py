@@ -28,7 +28,6 @@ import seams
 from bench_http import Bench
 from raw import Raw
 from results import OUT, Table, options, report
-from waitress.task import WSGITask
 
 import engine.fire
 from engine import chart
@@ -36,7 +35,7 @@ from engine.guards import Facts, Given
 from engine.orders import NewOrder
 from web import api, schemas, wiring
 from web.app import create_app
-from web.framing import Parser
+from web.framing import Answer, Parser
 from web.server import listen
 from web.settings import Settings
 
@@ -98,7 +97,7 @@ class Inside:
         taken = parser.received(asked)
         assert taken == len(asked)
         assert parser.completed
-        WSGITask(channel, parser).service()
+        Answer(channel, parser).service()
         assert answer[0].startswith(b"HTTP/1.1 200 "), answer
 
     def stand_timers(self, watch: seams.Stopwatch) -> None:
@@ -115,8 +114,10 @@ class Inside:
         watch.stand(seams.RENDER, payments.decisions, "answer")
         watch.stand(seams.RENDER, api, "respond")
         watch.stand(seams.READS, store, "rows")
-        connection: Any = seams.TimedConnection(watch, store.db.connection())
-        store._connection = lambda: connection  # type: ignore[method-assign]
+        store._writer = seams.TimedConnection(watch, store.writer)
+        reader: Any = seams.TimedConnection(watch, store.db.connection())
+        plainly = store._connection
+        store._connection = lambda: store._writer if plainly() is store._writer else reader
 
 
 def transition(folder: Path, count: int) -> tuple[Table, dict[str, float]]:

@@ -137,7 +137,7 @@ def insert(store: Store, batch: list[Mould], new_id: NewId, dice: random.Random)
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for mould in batch:
         _copy(mould, new_id, f"T{dice.randrange(10**19):019d}", rows)
-    connection = store.db.connection()
+    connection = store.writer
     with store.write():
         for table, some in filter(all, rows.items()):
             marks = ", ".join("?" * len(some[0]))

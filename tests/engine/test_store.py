@@ -76,7 +76,7 @@ def test_two_connections_that_read_then_write_wait_for_each_other(house: House) 
 
 
 def test_a_locked_database_is_a_storage_trouble_and_then_works_again(house: House) -> None:
-    house.store.db.connection().setbusytimeout(50)
+    house.store.writer.setbusytimeout(50)
     holder = apsw.Connection(str(house.store.path))
     holder.execute("BEGIN IMMEDIATE")
     with pytest.raises(StorageTrouble) as caught:
@@ -89,14 +89,14 @@ def test_a_locked_database_is_a_storage_trouble_and_then_works_again(house: Hous
 
 def test_a_full_disk_starts_nothing_at_the_gateway(house: House) -> None:
     txn = house.ready()
-    pages = house.store.db.connection().pragma("page_count")
-    house.store.db.connection().pragma("max_page_count", pages)
+    pages = house.store.writer.pragma("page_count")
+    house.store.writer.pragma("max_page_count", pages)
     with pytest.raises(StorageTrouble):
         _create_many(house)
     with pytest.raises(StorageTrouble):
         house.payments.approve(house.caller(), txn, "pg-token-1")
     assert "approve" not in house.gateway.calls
-    house.store.db.connection().pragma("max_page_count", pages + 10_000)
+    house.store.writer.pragma("max_page_count", pages + 10_000)
     house.payments.approve(house.caller(), txn, "pg-token-1")
     assert house.status(txn) == "approved"
 

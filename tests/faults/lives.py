@@ -128,8 +128,12 @@ def live(witness: Witness, *pragmas: tuple[str, Any]) -> None:
 
 
 def _tune(house: House, pragmas: Iterable[tuple[str, Any]]) -> None:
+    """On the one connection there is then: another would keep the journal, or bring it back."""
+    house.store.close()
+    only = house.store.writer
+    house.store._connection = lambda: only
     for name, value in (("wal_autocheckpoint", CHECKPOINT_PAGES), *pragmas):
-        house.store.db.connection().pragma(name, value)
+        only.pragma(name, value)
 
 
 def commit_order(tape: Iterable[Event]) -> dict[Head, int]:

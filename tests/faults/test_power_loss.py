@@ -133,7 +133,7 @@ class Hasty(Store):
 
     @contextmanager
     def write(self) -> Iterator[None]:
-        connection = self._connection()
+        connection = self._writing.connection = self.writer
         if connection.in_transaction:
             connection.execute("COMMIT")
         connection.execute("BEGIN IMMEDIATE")
@@ -145,7 +145,7 @@ def test_the_survey_sees_an_answer_before_its_commit(memory: Path) -> None:
         witness.house.store.__class__ = Hasty
         witness.step(witness.house.payments.create, witness.house.order())
         witness.step(witness.house.payments.create, witness.house.order())
-        witness.house.store.db.connection().execute("COMMIT")
+        witness.house.store.writer.execute("COMMIT")
 
     found = _survey(memory, _taped(memory, life), _platter(), a_point=1)
     assert any("lost" in said for said in found)
@@ -163,7 +163,7 @@ def test_the_survey_sees_a_checkpoint_that_lied(memory: Path) -> None:
 
 def test_a_checkpoint_whose_sync_failed_loses_nothing(memory: Path) -> None:
     def life(witness: Witness, disk: Disk) -> None:
-        connection = witness.house.store.db.connection()
+        connection = witness.house.store.writer
         connection.wal_autocheckpoint(0)
         first = witness.approved()
         disk.fail("sync", io_error(apsw.SQLITE_IOERR_FSYNC), "strada.db", times=1)

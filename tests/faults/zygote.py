@@ -23,9 +23,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import apsw
 from faults import points
 
+from engine import dialect
 from web.cli import COMMANDS
 from web.cli import main as strada
 
@@ -87,7 +87,7 @@ def _become(order: Mapping[str, Any]) -> None:
     os.chdir(Path(order["output"]).parent)
     sys.argv = ["strada", *order["argv"]]
     _shift(order["clock"])
-    apsw.connection_hooks.append(lambda database: database.wal_autocheckpoint(CHECKPOINT_PAGES))
+    dialect.CHECKPOINT_PAGES = CHECKPOINT_PAGES
     if order["gate"]:
         _wait_for(Path(order["gate"]))
     if order["fault"]:
