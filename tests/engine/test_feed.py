@@ -174,3 +174,8 @@ def test_a_feed_with_a_hole_is_not_told(house: House) -> None:
     house.store.db.execute_sql("ROLLBACK TO hole")
     house.store.db.execute_sql("RELEASE hole")
     assert "verify it" in raised.value.detail
+
+
+def test_a_place_beyond_numbers_is_no_cursor(house: House) -> None:
+    with pytest.raises(BadCursor):
+        feed(house).page("shop", "_" * 32)

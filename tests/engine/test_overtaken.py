@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,10 +15,12 @@ from house import LOST, House, lost_after, lost_before
 from engine.book import adopt_chart, set_setting
 from engine.erasure import Erased, Erasure, StillOpen
 from engine.errors import EngineError
+from engine.idempotency import Answer, Keys
 from engine.money import Tax
 from engine.provider import NotTaken
 from engine.review import TRIES, resolve
 from engine.settlement import EVIDENCE_TRIES
+from engine.store import Row, Store
 
 
 def refused(call: Callable[[], Any]) -> str:
@@ -287,3 +289,37 @@ def test_a_recheck_that_is_overtaken_comes_again(house: House) -> None:
     assert house.worker.run_once().rechecked == 1
     states = house.store.rows("SELECT state FROM operations")
     assert (house.status(txn), [row["state"] for row in states]) == ("cancelled", ["abandoned"])
+
+
+def test_a_lease_taken_at_that_moment_is_respected(house: House) -> None:
+    house.approved()
+
+    def lease() -> None:
+        with house.store.write():
+            sql = "INSERT INTO leases VALUES ('sequencer', 'another', ?)"
+            house.store.execute(sql, (house.time.now + 5_000_000,))
+
+    house.overtaken(lease)
+    assert house.audit.sequencer.run_once() == 0
+    house.time.advance(5)
+    assert house.audit.sequencer.run_once() > 0
+
+
+class Forgetful(Store):
+    """A store in which a key is forgotten right after it was seen."""
+
+    def row(self, sql: str, params: Sequence[Any] = ()) -> Row | None:
+        found = super().row(sql, params)
+        if sql.startswith("SELECT 1 FROM idempotency"):
+            with self.write():
+                self.execute("DELETE FROM idempotency")
+        return found
+
+
+def test_a_key_forgotten_at_that_moment_is_new(house: House) -> None:
+    call = house.caller("key-0001")
+    house.payments.fire(call, house.create(), "cancel", None)
+    store = Forgetful(f"sqlite:///{house.store.path}")
+    assert isinstance(Keys(house.store).find(call, house.time.now), Answer)
+    assert Keys(store).find(call, house.time.now) is None
+    store.close()

@@ -570,3 +570,10 @@ def test_a_journal_that_cannot_be_read_stops_no_answer(house: House) -> None:
         connection.set_progress_handler(lambda: True, 1)  # every statement is interrupted
     connection.set_progress_handler(None)
     assert house.payments.journal.read(txn, 0, 10) == []
+
+
+def test_a_dry_run_says_what_would_be_and_writes_nothing(house: House) -> None:
+    txn = house.create()
+    assert house.payments.dry_run(txn, None, "complete")["reason"] == "illegal_transition"
+    assert house.payments.dry_run(txn, None, "cancel")["target"] == "cancelled"
+    assert len(house.entries(txn)) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from house import LOST, House
 
-from engine.errors import Conflict, GatewayTrouble, Invalid, Refusal
+from engine.errors import Conflict, GatewayTrouble, Invalid, Missing, Refusal
 from engine.payments import decode
 from engine.provider import Account, Order, Prepared, Urls
 from engine.reports import Reports
@@ -166,3 +166,9 @@ def test_a_look_up_that_answers_something_else_is_refused(house: House, reports:
         reports.ready(house.caller(), txn, _at_gateway(house, txn))
     assert raised.value.code == "gateway_surprise"
     assert house.status(txn) == "created"
+
+
+def test_a_report_of_no_payment_is_not_written_down(house: House, reports: Reports) -> None:
+    with pytest.raises(Missing):
+        reports.ready(house.caller(), "txn_0", "T1")
+    assert house.store.rows("SELECT id FROM journal") == []

@@ -177,13 +177,6 @@ def test_who_waits_for_the_writer_is_told_in_time(house: House) -> None:
     assert house.create()
 
 
-def test_a_connection_closed_while_it_waits_is_left_alone(house: House) -> None:
-    with house.store.db.waiting_at_most(1):
-        house.store.close()
-    assert house.store.db.is_closed()
-    assert house.create()
-
-
 def test_closing_twice_closes_once(tmp_path: Path) -> None:
     store = Store(f"sqlite:///{tmp_path / 'strada.db'}")
     store.migrate()
