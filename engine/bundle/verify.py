@@ -334,7 +334,7 @@ class Verifier:
             text, digest, position = row["entry"], row["hash"], row["position"]
             leaf = bytes.fromhex(digest)
         except (ValueError, LookupError, TypeError, RecursionError):
-            return self.report("tree", self.tree.size, f"position, hash and entry (line {self.count})")
+            return self.report("tree", self.tree.size, f"a line with position, hash and entry (line {self.count})")
         place, (stream, seq) = self.tree.size, named(text)
         self.tree.push(leaf)
         try:
