@@ -6,13 +6,16 @@ It only ever accepts: a stream that the fast path does not certainly accept is v
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import groupby
 from multiprocessing import get_context
 from operator import itemgetter
+from types import ModuleType
 
 from engine.entry import BOOK
 from engine.fold import COLUMNS
@@ -107,9 +110,19 @@ def _added_up(ranges: Iterable[Swept]) -> Report:
     )
 
 
-def _pool(jobs: int) -> ProcessPoolExecutor:
-    """The processes beside this one; fresh, for a connection must not be carried into a fork."""
-    return ProcessPoolExecutor(jobs - 1, mp_context=get_context("spawn"))
+@contextmanager
+def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """The processes beside this one; fresh, for a connection must not be carried into a fork.
+
+    They would import the program that this one runs, which takes longer than all that they need.
+    """
+    program = sys.modules["__main__"]
+    with ProcessPoolExecutor(jobs - 1, mp_context=get_context("spawn")) as pool:
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield pool
+        finally:
+            sys.modules["__main__"] = program
 
 
 def _shared(

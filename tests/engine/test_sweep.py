@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from engine.patterns import BOOK, COMMITMENTS, PAYMENT
 from engine.provider import Prepared
 from engine.reading import Payment
 from engine.rewriting import STEPS
-from engine.sweep import sweep
+from engine.sweep import _pool, sweep
 from engine.verify import verify
 
 
@@ -160,11 +161,21 @@ def compared(found: re.Match[bytes]) -> list[bytes]:
     return [found[1], *found.groups()[-5:]]
 
 
-def test_progress_counts_every_entry(house: House) -> None:
-    BUILD["completed"](house)
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_progress_counts_every_entry(house: House, jobs: int) -> None:
+    for build in BUILD.values():
+        build(house)
     told: list[int] = []
-    report = sweep(house.store, progress=told.append)
-    assert sum(told) == report.entries
+    report = sweep(house.store, jobs, told.append)
+    assert sum(told) == report.entries == verify(house.store).entries
+
+
+def test_processes_do_not_import_the_program() -> None:
+    program = sys.modules["__main__"]
+    with _pool(2) as pool:
+        imported = pool.submit(eval, "'__mp_main__' in __import__('sys').modules")
+        assert imported.result() is False
+    assert sys.modules["__main__"] is program
 
 
 def test_a_missing_book_sweeps_whole(tmp_path: Path) -> None:
