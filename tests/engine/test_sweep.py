@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from engine.patterns import BOOK, COMMITMENTS, PAYMENT
 from engine.provider import Prepared
 from engine.reading import Payment
 from engine.rewriting import STEPS
-from engine.sweep import _pool, sweep
+from engine.sweep import sweep
 from engine.verify import verify
 
 
@@ -170,12 +172,15 @@ def test_progress_counts_every_entry(house: House, jobs: int) -> None:
     assert sum(told) == report.entries == verify(house.store).entries
 
 
-def test_processes_do_not_import_the_program() -> None:
-    program = sys.modules["__main__"]
-    with _pool(2) as pool:
-        imported = pool.submit(eval, "'__mp_main__' in __import__('sys').modules")
-        assert imported.result() is False
-    assert sys.modules["__main__"] is program
+def test_processes_do_not_import_the_program(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    asks = "    with _pool(2) as pool:\n        print(pool.submit(int).result())\n"
+    head = "from engine.sweep import _pool\nprint('imported', flush=True)\n"
+    program.write_text(f"{head}if __name__ == '__main__':\n{asks}")
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    command = [sys.executable, str(program)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.split() == ["imported", "0"]
 
 
 def test_a_missing_book_sweeps_whole(tmp_path: Path) -> None:
