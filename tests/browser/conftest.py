@@ -17,7 +17,7 @@ RUN = """async () => (await axe.run(document, {resultTypes: ['violations']})).vi
 
 
 @pytest.fixture(scope="session")
-def browser(ui: Path) -> Iterator[Browser]:
+def browser() -> Iterator[Browser]:
     """The system's Chromium, headless."""
     if CHROMIUM is None:
         # pip brings no browser: `.ci/run` installs one, a bare machine is told what was not seen.

@@ -535,3 +535,14 @@ def test_both_verifiers_find_the_same(copied: Store, name: str) -> None:
         ]
         assert [tree_findings(book), erasure_findings(book)] == named, (name, seed)
         assert named != [set(), set()], (name, seed)
+
+
+@pytest.mark.parametrize("raw", [b"\xff", b"[]", b"5", b'{"data":5}', b"[" * 9_999])
+def test_what_is_no_text_is_a_finding(copied: Store, raw: bytes) -> None:
+    note = copied.rows("SELECT MIN(seq) AS seq FROM entries WHERE event = 'erased'")[0]["seq"]
+    for sql, where in (
+        ("UPDATE entries SET entry = CAST(? AS TEXT) WHERE stream = 'book' AND seq = ?", note),
+        ("UPDATE erasures SET stream = CAST(? AS TEXT) WHERE seq = 1 AND book_seq = ?", note),
+    ):
+        copied.db.execute_sql(sql, (raw, where))
+        assert ("book", note) in {(one.stream, one.seq) for one in verify_erasures(copied)}
