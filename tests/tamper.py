@@ -29,7 +29,7 @@ from engine.reading import Payment
 from engine.review import resolve
 from engine.store import Row, Store
 from engine.swift import row_of
-from engine.tree import Frontier, leaf_hash
+from engine.tree import append, leaf_hash
 from engine.verify import replay
 
 TRIGGERS = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
@@ -544,11 +544,11 @@ def _regrow(book: Book) -> None:
     rows = book.store.rows("SELECT stream, seq, hash FROM tree ORDER BY position")
     book.sql("DELETE FROM tree")
     book.sql("DELETE FROM tree_nodes")
-    grown = Frontier(0, lambda level, place: b"")
     for position, row in enumerate(rows):
         book.sql("INSERT INTO tree VALUES (?, ?, ?, ?)", position, *row.values())
-        for node in grown.push(leaf_hash(bytes.fromhex(row["hash"]))):
-            book.sql("INSERT INTO tree_nodes VALUES (?, ?, ?)", *node)
+    leaves = [leaf_hash(bytes.fromhex(row["hash"])) for row in rows]
+    for node in append(0, leaves, lambda level, place: b"")[0]:
+        book.sql("INSERT INTO tree_nodes VALUES (?, ?, ?)", *node)
     book.sql("DELETE FROM feed")
     book.sql(
         "INSERT INTO feed (merchant, position) SELECT t.merchant, tree.position FROM tree "
