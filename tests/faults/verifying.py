@@ -45,7 +45,7 @@ VERIFYING: tuple[tuple[str, str, str, str, str, str], ...] = (
     ("what this process read is lost", "P9", "engine/sweep.py", "here[taken] = _Range(store, *begun[taken], progress).run()", "here[taken] = Swept()", f"{_SWEEP}::test_two_processes_report_what_one_does"),
     ("a salt in two spellings", "P9", "engine/verify.py", "if _SALT.fullmatch(text) is None:", "if False:", "tests/engine/test_verify.py"),
     ("a checkpoint unread", "P9", "engine/sweep.py", "*verify_tree(store, checkpoint)", "*verify_tree(store, None)", f"{_TAMPER}::test_a_rewrite_is_seen_by_a_checkpoint_alone"),
-    ("the tree unread", "P9", "engine/sweep.py", "*verify_tree(store, checkpoint), ", "", f"{_TAMPER}::test_every_random_tampering_is_found_and_named"),
+    ("the tree unread", "P9", "engine/sweep.py", "*verify_tree(store, checkpoint), ", "*(), ", f"{_TAMPER}::test_every_random_tampering_is_found_and_named"),
     ("clean books alarm", "P9", "engine/verify_tree.py", "return any(left) or", "return not any(left) or", f"{_TAMPER}::test_no_clean_book_raises_an_alarm"),
     ("stored nodes unread", "P9", _NODES, "if stored != expected:", "if False:", _PAGE),
     ("a checkpoint between batches", "P9", _NODES, "size = signed % BATCH or BATCH", "size = BATCH", "tests/engine/test_verify_tree.py"),
