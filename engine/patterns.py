@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeAlias
 
 from engine.entry import (
@@ -60,7 +61,7 @@ class Pattern:
     Chart, source, stream and target are not held to any alphabet: they must be compared.
     """
 
-    match: Match
+    text: bytes
     fields: tuple[str, ...]
     commitments: int
     """The group that holds commitments, or 0."""
@@ -68,6 +69,16 @@ class Pattern:
     """All fields of `data` in order, hashes too."""
     numbers: frozenset[str]
     """Those that are integers."""
+
+    def match(self, raw: bytes) -> re.Match[bytes] | None:
+        """Match a whole entry."""
+        return _compiled(self.text)(raw)
+
+
+@cache
+def _compiled(text: bytes) -> Match:
+    """Compiled when first asked for: few books hold every kind of entry, and it takes a while."""
+    return re.compile(text).fullmatch
 
 
 def _value(name: str, kind: str, fixed: Mapping[str, tuple[str, ...]]) -> str:
@@ -108,7 +119,7 @@ def _pattern(kind: str, event: str, schema: Schema) -> Pattern:
     place = 1 + fields.index("commitments") if "commitments" in fields else 0
     names = tuple(sorted(schema.fields))
     numbers = frozenset(name for name in names if schema.fields[name] == "int")
-    return Pattern(re.compile(text.encode()).fullmatch, fields, place, names, numbers)
+    return Pattern(text.encode(), fields, place, names, numbers)
 
 
 def _payments() -> Iterator[tuple[str, str, Schema]]:

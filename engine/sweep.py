@@ -6,12 +6,16 @@ It only ever accepts: a stream that the fast path does not certainly accept is v
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import groupby
 from multiprocessing import get_context
 from operator import itemgetter
+from types import ModuleType
 
 from engine.entry import BOOK
 from engine.fold import COLUMNS
@@ -40,7 +44,7 @@ WORTH_SHARING = 10_000
 """Payments from which starting a process costs less than it saves (some 50 000 entries)."""
 STEP = 5_000
 """Entries between two words of progress."""
-RANGES_PER_JOB = 8
+RANGES_PER_JOB = 32
 """More ranges than processes: none waits long for the slowest."""
 
 
@@ -73,7 +77,7 @@ def audit(
         return replace(report, findings=(*report.findings, *found))
     with _pool(jobs) as pool:
         tree = pool.submit(_tree_elsewhere, str(store.path), checkpoint)
-        report = _added_up(_in_processes(store, pool, jobs, progress))
+        report = _added_up(_shared(store, pool, jobs, progress))
         found = (*tree.result(), *verify_erasures(store))
         return replace(report, findings=(*report.findings, *found))
 
@@ -83,7 +87,7 @@ def sweep(store: Store, jobs: int = 1, progress: Progress | None = None) -> Repo
     if jobs == 1:
         return _added_up([_Range(store, None, None, progress).run()])
     with _pool(jobs) as pool:
-        return _added_up(_in_processes(store, pool, jobs, progress))
+        return _added_up(_shared(store, pool, jobs, progress))
 
 
 def _worth_sharing(store: Store) -> bool:
@@ -106,30 +110,53 @@ def _added_up(ranges: Iterable[Swept]) -> Report:
     )
 
 
-def _pool(jobs: int) -> ProcessPoolExecutor:
-    """Fresh processes: a connection must not be carried into a fork."""
-    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+@contextmanager
+def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """The processes beside this one; fresh, for a connection must not be carried into a fork.
+
+    They would import the program that this one runs, which takes longer than all that they need.
+    """
+    program = sys.modules["__main__"]
+    with ProcessPoolExecutor(jobs - 1, mp_context=get_context("spawn")) as pool:
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield pool
+        finally:
+            sys.modules["__main__"] = program
 
 
-def _in_processes(
+def _shared(
     store: Store, pool: ProcessPoolExecutor, jobs: int, progress: Progress | None
-) -> Iterator[Swept]:
-    """Each range of streams in one of `jobs` processes; in the order of the ranges."""
+) -> list[Swept]:
+    """Each range of streams, here or in a process of the pool: whoever is free takes the next.
+
+    The processes take from the front; this one, which need not start, takes from the back.
+    """
     ends = _bounds(store, jobs * RANGES_PER_JOB)
-    ranges = list(zip([None, *ends], [*ends, None], strict=True))
-    waiting = [pool.submit(_elsewhere, str(store.path), *one) for one in ranges]
-    for done in as_completed(waiting):
+    ranges = zip([None, *ends], [*ends, None], strict=True)
+    begun = {pool.submit(_elsewhere, str(store.path), *one): one for one in ranges}
+    here: dict[Future[Swept], Swept] = {}
+    for taken in reversed(begun):
+        if taken.cancel():
+            here[taken] = _Range(store, *begun[taken], progress).run()
+    for taken in as_completed(begun.keys() - here.keys()):
         if progress is not None:
-            progress(done.result().entries)
-    yield from (done.result() for done in waiting)
+            progress(taken.result().entries)
+    return [here.get(one) or one.result() for one in begun]
+
+
+@cache
+def _opened(path: str) -> Store:
+    """The book, in a process of the pool."""
+    return Store(f"sqlite:///{path}")
 
 
 def _tree_elsewhere(path: str, checkpoint: Checkpoint | None) -> list[Finding]:
-    store = Store(f"sqlite:///{path}")
-    try:
-        return verify_tree(store, checkpoint)
-    finally:
-        store.close()
+    return verify_tree(_opened(path), checkpoint)
+
+
+def _elsewhere(path: str, low: str | None, high: str | None) -> Swept:
+    return _Range(_opened(path), low, high, None).run()
 
 
 def _bounds(store: Store, wanted: int) -> list[str]:
@@ -141,14 +168,6 @@ def _bounds(store: Store, wanted: int) -> list[str]:
     while found := store.row(sql, (ends[-1] if ends else "", every)):
         ends.append(found["id"])
     return ends
-
-
-def _elsewhere(path: str, low: str | None, high: str | None) -> Swept:
-    store = Store(f"sqlite:///{path}")
-    try:
-        return _Range(store, low, high, None).run()
-    finally:
-        store.close()
 
 
 class _Range:

@@ -6,7 +6,7 @@ It refuses to know where nodes are kept: `Nodes` gives the hash of any complete 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 Nodes = Callable[[int, int], bytes]
 """(level, place) → hash of the complete subtree over leaves [place·2^level, (place+1)·2^level)."""
@@ -34,20 +34,22 @@ class Frontier:
             if size >> level & 1
         }
 
-    def push(self, leaf: bytes) -> Sequence[tuple[int, int, bytes]]:
-        """Take a leaf; the nodes (level ≥ 1, place, hash) that it completes, lowest first."""
-        place = self.size
-        self.size = place + 1
-        if not place & 1:  # every other leaf completes none
-            self._peaks[0] = leaf
-            return ()
-        level, found, made = 0, leaf, []
-        while place & 1:
-            found = node_hash(self._peaks.pop(level), found)
+    def extend(self, leaves: Sequence[bytes]) -> Iterator[tuple[int, int, list[bytes]]]:
+        """Take leaves; level by level, from 1, the first place and the hashes that they complete.
+
+        The leaves are taken when the last of it was asked for.
+        """
+        level, place, row = 0, self.size, list(leaves)
+        self.size += len(row)
+        while row:
+            if place & 1:
+                row.insert(0, self._peaks.pop(level))
+            if len(row) & 1:
+                self._peaks[level] = row.pop()
+            row = [node_hash(*pair) for pair in zip(row[::2], row[1::2], strict=True)]
             level, place = level + 1, place >> 1
-            made.append((level, place, found))
-        self._peaks[level] = found
-        return made
+            if row:
+                yield level, place, row
 
     def root(self) -> bytes:
         """The root over all leaves taken so far."""
@@ -59,7 +61,11 @@ def append(
 ) -> tuple[list[tuple[int, int, bytes]], bytes]:
     """The nodes that these leaves complete in a tree of `size`, and the new root."""
     frontier = Frontier(size, nodes)
-    made = [node for leaf in leaves for node in frontier.push(leaf)]
+    made = [
+        (level, place, found)
+        for level, first, row in frontier.extend(list(leaves))
+        for place, found in enumerate(row, first)
+    ]
     return made, frontier.root()
 
 

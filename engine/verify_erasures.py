@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from itertools import groupby
+from typing import Any
 
 from engine.entry import BOOK, BOOK_DATA, NOTE_DATA, TRANSITION_DATA
 from engine.erasure import digest
@@ -43,7 +44,7 @@ _SAID = (
     "SELECT seq, CAST(entry AS BLOB) FROM entries WHERE stream = ? AND event = 'erased' "
     "ORDER BY seq"
 )
-_DONE = "SELECT book_seq, stream, seq FROM erasures ORDER BY book_seq, stream, seq"
+_DONE = "SELECT book_seq, CAST(stream AS BLOB), seq FROM erasures ORDER BY book_seq, stream, seq"
 
 
 def verify_erasures(store: Store) -> list[Finding]:
@@ -55,17 +56,19 @@ def _unheld(store: Store) -> Iterator[Finding]:
     """The first entry of each stream whose values are neither held nor erased."""
     rows = store.iterate(_UNHELD, _COMMITTING)
     for stream, group in groupby(rows, key=lambda row: bytes(row[0])):
-        lost = [seq for _, seq, entry in group if _commits(entry)]
+        lost = [seq for _, seq, entry in group if _data(entry).get("commitments")]
         if lost:
             expected = "the personal values that the entry commits to, or that they were erased"
             yield Finding(_text(stream), lost[0], expected)
 
 
-def _commits(entry: bytes) -> bool:
+def _data(entry: bytes) -> dict[str, Any]:
+    """An entry's `data`; {} for what is no entry at all, as verification of the log says."""
     try:
-        return bool(json.loads(entry)["data"].get("commitments"))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return False  # no entry at all: verification of the log says so
+        data = json.loads(entry)["data"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return {}
+    return data if isinstance(data, dict) else {}
 
 
 def _half(store: Store) -> Iterator[Finding]:
@@ -79,16 +82,16 @@ def _shown(store: Store) -> Iterator[Finding]:
 
 
 def _unsaid(store: Store) -> Iterator[Finding]:
-    said = {seq: json.loads(entry)["data"] for seq, entry in store.iterate(_SAID, (BOOK,))}
+    said = {seq: _data(entry) for seq, entry in store.iterate(_SAID, (BOOK,))}
     for seq, group in groupby(store.iterate(_DONE), key=lambda row: int(row[0])):
-        places = [(stream, number) for _, stream, number in group]
+        places = [(_text(stream), number) for _, stream, number in group]
         data = said.pop(seq, None)
         if data is None:
             yield Finding(*places[0], "an entry of the book that says that this was erased")
-        elif (data["entries"], data["entries_sha256"]) != (len(places), digest(places)):
+        elif (data.get("entries"), data.get("entries_sha256")) != (len(places), digest(places)):
             yield Finding(BOOK, seq, "exactly the entries whose values were erased then")
     for seq, data in said.items():
-        if data["entries"]:
+        if data.get("entries"):
             yield Finding(BOOK, seq, "exactly the entries whose values were erased then")
 
 

@@ -6,8 +6,10 @@ It refuses to trust a stored node: every one is computed again from the leaves. 
 from __future__ import annotations
 
 from binascii import unhexlify
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from operator import itemgetter
+from typing import Any, TypeAlias
 
 from engine import tree
 from engine.note import Checkpoint
@@ -44,6 +46,10 @@ _FED_WRONG = (
     "WHERE x.merchant IS NULL OR x.merchant <> f.merchant ORDER BY f.position LIMIT 1"
 )
 _HASH, _HEX = 64, b"0123456789abcdef"
+BATCH = 1_000
+"""Leaves held at a time."""
+
+Row: TypeAlias = tuple[Any, ...]
 
 
 class _Grown:
@@ -54,18 +60,21 @@ class _Grown:
         self._stored: dict[int, Iterator[tuple[int, bytes]]] = {}
         self.frontier = tree.Frontier(0, lambda level, place: b"")
 
-    def take(self, leaf: bytes) -> str | None:
-        """Take a leaf; which stored node is wrong, if one is."""
-        wrong = None
-        for level, place, found in self.frontier.push(leaf):
-            if self._next(level) != (place, found):
-                wrong = wrong or f"node {place} of level {level} to be {found.hex()}"
-        return wrong
-
-    def _next(self, level: int) -> tuple[int, bytes] | None:
-        if level not in self._stored:
-            self._stored[level] = self._nodes(level)
-        return next(self._stored[level], None)
+    def take(self, leaves: Sequence[bytes]) -> tuple[int, str] | None:
+        """Take leaves; the position of the first whose stored nodes are wrong, and what is."""
+        wrong = []
+        for level, first, found in self.frontier.extend(leaves):
+            if level not in self._stored:
+                self._stored[level] = self._nodes(level)
+            expected = list(enumerate(found, first))
+            stored = list(islice(self._stored[level], len(expected)))
+            if stored != expected:
+                place, node = next(
+                    one for n, one in enumerate(expected) if stored[n : n + 1] != [one]
+                )
+                what = f"node {place} of level {level} to be {node.hex()}"
+                wrong.append((((place + 1) << level) - 1, what))
+        return min(wrong, key=itemgetter(0), default=None)
 
     def _nodes(self, level: int) -> Iterator[tuple[int, bytes]]:
         sql = "SELECT place, hash FROM tree_nodes WHERE level = ? ORDER BY place"
@@ -84,13 +93,13 @@ def verify_tree(store: Store, checkpoint: Checkpoint | None = None) -> list[Find
     Each finding names the first entry of its kind; where only the checkpoint shows that something
     is wrong, `tree` and a position. Entries that wait in the outbox are not missing.
     """
-    grown = _Grown(store)
+    grown, signed = _Grown(store), 0 if checkpoint is None else checkpoint.size
     bad: Finding | None = None
-    reached = tree.EMPTY_ROOT if checkpoint is not None and checkpoint.size == 0 else None
-    for row in store.iterate(_LEAVES):
-        found = _leaf(row, grown)
+    reached = tree.EMPTY_ROOT
+    for batch in _batches(store.iterate(_LEAVES), signed):
+        found = _misplaced_in(batch, grown)
         bad = bad or found  # what follows from the first would only bury it
-        if checkpoint is not None and grown.frontier.size == checkpoint.size:
+        if grown.frontier.size == signed:
             reached = grown.frontier.root()
     surplus = grown.surplus()
     if bad is None and surplus:
@@ -108,23 +117,44 @@ def verify_tree(store: Store, checkpoint: Checkpoint | None = None) -> list[Find
     return findings
 
 
-def _leaf(row: tuple[Any, ...], grown: _Grown) -> Finding | None:
-    position, stream, seq, copied, held = row
-    expected = None
-    if position != grown.frontier.size:
-        expected = f"position {grown.frontier.size} in the tree, not {position}"
-    elif held is None:
-        expected = f"the entry that stands at position {position} of the tree"
-    elif held != copied:
-        expected = f"hash {_text(copied)}, as at position {position} of the tree"
-    proper = len(copied) == _HASH and not copied.translate(None, _HEX)
-    wrong = grown.take(tree.leaf_hash(unhexlify(copied) if proper else b""))
-    if expected is None and wrong is None:
-        return None
-    return Finding(_text(stream), seq, expected or wrong or "")
+def _batches(rows: Iterator[Row], signed: int) -> Iterator[list[Row]]:
+    """The rows in batches; one of these ends where the checkpoint does."""
+    size = signed % BATCH or BATCH
+    while batch := list(islice(rows, size)):
+        yield batch
+        size = BATCH
 
 
-def _against(checkpoint: Checkpoint, size: int, reached: bytes | None) -> Iterator[Finding]:
+def _misplaced_in(rows: Sequence[Row], grown: _Grown) -> Finding | None:
+    """The first of these rows that does not stand where it must."""
+    size = grown.frontier.size
+    wrong = grown.take([tree.leaf_hash(_raw(row[3])) for row in rows])
+    for position, row in enumerate(rows, size):
+        expected = _misplaced(position, row)
+        if expected is None and wrong is not None and wrong[0] == position:
+            expected = wrong[1]
+        if expected is not None:
+            return Finding(_text(row[1]), row[2], expected)
+    return None
+
+
+def _misplaced(place: int, row: Row) -> str | None:
+    position, _, _, copied, held = row
+    if position != place:
+        return f"position {place} in the tree, not {position}"
+    if held is None:
+        return f"the entry that stands at position {position} of the tree"
+    return (
+        None if held == copied else f"hash {_text(copied)}, as at position {position} of the tree"
+    )
+
+
+def _raw(digest: bytes) -> bytes:
+    """The bytes of a hash in hex; none of what is no hash."""
+    return unhexlify(digest) if len(digest) == _HASH and not digest.translate(None, _HEX) else b""
+
+
+def _against(checkpoint: Checkpoint, size: int, reached: bytes) -> Iterator[Finding]:
     if size < checkpoint.size:
         yield Finding(TREE, size, f"{checkpoint.size} entries, as the checkpoint says")
     elif reached != checkpoint.root:

@@ -23,12 +23,13 @@ from states import BUILD
 
 from engine.canonical import canonical
 from engine.entry import BOOK, ZERO_HASH, hash_of
+from engine.erasure import Erasure
 from engine.fold import COLUMNS
 from engine.reading import Payment
 from engine.review import resolve
 from engine.store import Row, Store
 from engine.swift import row_of
-from engine.tree import Frontier, leaf_hash
+from engine.tree import append, leaf_hash
 from engine.verify import replay
 
 TRIGGERS = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
@@ -51,6 +52,18 @@ def history(house: House) -> None:
         build(house)
     eventful(house)
     reviewed(house)
+    erased(house)
+
+
+def erased(house: House) -> str:
+    """One payment with a reason, whose customer left."""
+    order = house.order(order_id=None, customer_id="user-8")
+    txn = house.payments.create(house.caller(), order).txn
+    house.payments.ready(house.caller(), txn)
+    house.payments.approve(house.caller(), txn, "pg-token-1")
+    house.payments.refund(house.caller(), txn, 1_000, reason="하나 깨짐")
+    Erasure(house.ledger, house.vault).erase_customer("shop", "user-8", "operator:test")
+    return txn
 
 
 def eventful(house: House) -> str:
@@ -379,6 +392,42 @@ def a_spoilt_node(book: Book, dice: random.Random) -> Done:
     return Done.at("a node", leaf["stream"], leaf["seq"])
 
 
+def a_silent_erasure(book: Book, dice: random.Random) -> Done:
+    """Personal values gone, and the book says nothing of it."""
+    row = book.pick(dice, "personal")
+    book.sql("DELETE FROM personal WHERE stream = ? AND seq = ?", row["stream"], row["seq"])
+    return Done.at("no values of", row["stream"], row["seq"])
+
+
+def a_spoilt_erasure(book: Book, dice: random.Random) -> Done:
+    """A row of `erasures` gone, at another place, or under another note."""
+    row = book.pick(dice, "erasures")
+    where = "WHERE stream = ? AND seq = ?"
+    column = dice.choice(["", "stream", "seq", "book_seq"])
+    raw = _flipped(row["stream"], dice)
+    if column == "stream":
+        sql = f"UPDATE erasures SET stream = CAST(? AS TEXT) {where}"
+        book.sql(sql, raw, row["stream"], row["seq"])
+    elif column:
+        book.sql(f"UPDATE erasures SET {column} = {column} + 50 {where}", row["stream"], row["seq"])
+    else:
+        book.sql(f"DELETE FROM erasures {where}", row["stream"], row["seq"])
+    done = Done.at(f"erasures.{column}", row["stream"], row["seq"], row["seq"] + 50, 1)
+    others = {(BOOK, row["book_seq"]), (raw.decode("utf-8", "backslashreplace"), row["seq"])}
+    return Done(done.what, done.named | others)
+
+
+def a_value_come_back(book: Book, dice: random.Random) -> Done:
+    """A row that shows what was erased."""
+    row = book.pick(dice, "transactions", "erased_at IS NOT NULL")
+    column = dice.choice(["customer_id", "item_name", "order_id", "metadata", "urls"])
+    value = '{"note":"x"}' if column in ("metadata", "urls") else "x"
+    book.sql(f"UPDATE transactions SET {column} = ? WHERE id = ?", value, row["id"])
+    return Done.at(f"erased {column}", row["id"], 1)
+
+
+ERASURE_MUTATIONS: tuple[Mutation, ...] = (a_silent_erasure, a_spoilt_erasure, a_value_come_back)
+"""What the account of what is no longer held shows."""
 TREE_MUTATIONS: tuple[Mutation, ...] = (a_spoilt_leaf, a_spoilt_node)
 """What the tree itself shows."""
 
@@ -495,11 +544,11 @@ def _regrow(book: Book) -> None:
     rows = book.store.rows("SELECT stream, seq, hash FROM tree ORDER BY position")
     book.sql("DELETE FROM tree")
     book.sql("DELETE FROM tree_nodes")
-    grown = Frontier(0, lambda level, place: b"")
     for position, row in enumerate(rows):
         book.sql("INSERT INTO tree VALUES (?, ?, ?, ?)", position, *row.values())
-        for node in grown.push(leaf_hash(bytes.fromhex(row["hash"]))):
-            book.sql("INSERT INTO tree_nodes VALUES (?, ?, ?)", *node)
+    leaves = [leaf_hash(bytes.fromhex(row["hash"])) for row in rows]
+    for node in append(0, leaves, lambda level, place: b"")[0]:
+        book.sql("INSERT INTO tree_nodes VALUES (?, ?, ?)", *node)
     book.sql("DELETE FROM feed")
     book.sql(
         "INSERT INTO feed (merchant, position) SELECT t.merchant, tree.position FROM tree "

@@ -2,7 +2,7 @@
 
 It needs Python 3.9 and nothing else, and refuses to trust the engine: it shares no code with it and
 was written from engine/README.md alone. Exit code 0: whole. 1: broken, the first bad entry of each
-broken stream is printed as `stream seq: expected …`. 2: wrong usage.
+broken stream is printed as `stream seq: expected … (line of log.jsonl)`. 2: wrong usage.
 """
 
 # Dense, so that it is read in one sitting.
@@ -334,7 +334,7 @@ class Verifier:
             text, digest, position = row["entry"], row["hash"], row["position"]
             leaf = bytes.fromhex(digest)
         except (ValueError, LookupError, TypeError, RecursionError):
-            return self.report("tree", self.tree.size, "a line with position, hash and entry")
+            return self.report("tree", self.tree.size, f"a line with position, hash and entry (line {self.count})")
         place, (stream, seq) = self.tree.size, named(text)
         self.tree.push(leaf)
         try:
@@ -347,7 +347,7 @@ class Verifier:
                 root = climb(leaf, position, self.size, proof["path"])
                 must(root == self.heads.get(self.size), "a proof that leads to the signed root")
         except (Bad, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-            self.report(stream, seq, str(error))
+            self.report(stream, seq, f"{error} (line {self.count})")
         return self.against(self.tree.size)
 
     def against(self, size: int) -> None:

@@ -7,6 +7,7 @@ of a real server with 8 callers; it needs py-spy (the extra `bench`) and the rig
 
 from __future__ import annotations
 
+import json
 import shutil
 import statistics
 import subprocess
@@ -16,6 +17,7 @@ import threading
 import time
 from argparse import Namespace
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,6 +33,7 @@ from results import OUT, Table, options, report
 
 import engine.fire
 from engine import chart
+from engine.entry import ZERO_HASH, Entry
 from engine.guards import Facts, Given
 from engine.orders import NewOrder
 from web import api, schemas, wiring
@@ -159,6 +162,58 @@ def _shares(laps: list[dict[str, float]]) -> Table:
     return table
 
 
+# ---- the log's share
+
+
+def log_share(folder: Path, count: int) -> Table:
+    """One transition as it is, and without what makes its log more than a table of events.
+
+    Left out in turn, request by request: the hash chain (the entry is plain JSON with no hash) and
+    the outbox (no row for the tree). Entry, row and commit stay. Medians.
+    """
+    inside, kept = Inside(folder), {"chain": True, "outbox": True}
+    execute, seal = inside.strada.store.execute, engine.fire.seal
+
+    def executed(sql: str, params: Sequence[Any] = ()) -> int:
+        spared = not kept["outbox"] and sql.startswith("INSERT INTO outbox")
+        return 0 if spared else execute(sql, params)
+
+    inside.strada.store.execute = executed  # type: ignore[method-assign]
+    engine.fire.seal = lambda fields: seal(fields) if kept["chain"] else _unchained(fields)
+    ways = [(True, True), (True, False), (False, True), (False, False)]
+    spent: dict[tuple[bool, bool], list[tuple[float, float]]] = {way: [] for way in ways}
+    try:
+        for number, asked in enumerate(inside.requests(WARM_UP + count * len(ways))):
+            kept["chain"], kept["outbox"] = way = ways[number % len(ways)]
+            wall, cpu = time.perf_counter(), time.thread_time()
+            inside.ask(asked)
+            took = time.perf_counter() - wall, time.thread_time() - cpu
+            if number >= WARM_UP:
+                spent[way].append(took)
+    finally:
+        engine.fire.seal = seal
+        inside.close()
+    table = Table(
+        "What chain and outbox add to it", ("",), ("µs", "% of all", "µs of CPU", "% of it")
+    )
+    whole = _medians(spent[True, True])
+    table.put(("as it is",), (whole[0], 100.0, whole[1], 100.0))
+    for name, way in zip(("outbox", "chain", "both"), ways[1:], strict=True):
+        wall, cpu = (own - bare for own, bare in zip(whole, _medians(spent[way]), strict=True))
+        table.put((name,), (wall, 100 * wall / whole[0], cpu, 100 * cpu / whole[1]))
+    return table
+
+
+def _unchained(fields: dict[str, Any]) -> Entry:
+    whole = {"v": 1} | fields
+    return Entry(whole, json.dumps(whole).encode(), ZERO_HASH)
+
+
+def _medians(spent: list[tuple[float, float]]) -> tuple[float, float]:
+    wall, cpu = (1e6 * statistics.median(column) for column in zip(*spent, strict=True))
+    return wall, cpu
+
+
 # ---- starting
 
 
@@ -276,12 +331,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="strada-bench-") as folder:
         shares, bare = transition(Path(folder), 100 if asked.quick else 500)
     with tempfile.TemporaryDirectory(prefix="strada-bench-") as folder:
+        share = log_share(Path(folder), 25 if asked.quick else 500)
+    with tempfile.TemporaryDirectory(prefix="strada-bench-") as folder:
         p50, flame = served(Path(folder), asked)
     whole = Table("The same transition, whole", ("",), ("µs",))
     whole.put(("in this process, without timers",), (bare["in process"],))
     whole.put(("over HTTP, one caller (p50)",), (p50,))
     whole.put(("a raw commit beside it",), (bare["a raw commit"],))
-    report("profile", [shares, whole, *starting(2 if asked.quick else 5)], asked, flame)
+    report("profile", [shares, share, whole, *starting(2 if asked.quick else 5)], asked, flame)
 
 
 if __name__ == "__main__":

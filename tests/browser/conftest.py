@@ -9,11 +9,15 @@ from typing import Any
 import pytest
 from browser.shopper import Shopper
 from browser.stage import ARGUMENTS, CHROMIUM, Stage, stage
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
+
+GRAVE = ("serious", "critical")
+RUN = """async () => (await axe.run(document, {resultTypes: ['violations']})).violations
+    .map(({id, impact, nodes}) => [impact, id, nodes.map(node => node.html.slice(0, 200))])"""
 
 
 @pytest.fixture(scope="session")
-def browser(ui: Path) -> Iterator[Browser]:
+def browser() -> Iterator[Browser]:
     """The system's Chromium, headless."""
     if CHROMIUM is None:
         # pip brings no browser: `.ci/run` installs one, a bare machine is told what was not seen.
@@ -54,3 +58,16 @@ def visit(browser: Browser, demo: Stage) -> Iterator[Callable[..., Shopper]]:
 def shopper(visit: Callable[..., Shopper]) -> Shopper:
     """One customer, English, at a desk."""
     return visit()
+
+
+@pytest.fixture(scope="session")
+def axe(ui: Path) -> Callable[[Page], list[Any]]:
+    """Says what axe-core has against a page, gravely."""
+    source = (ui / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+
+    def check(page: Page) -> list[Any]:
+        page.evaluate(f"{source}; 0")
+        found = page.evaluate(RUN)
+        return [[page.url, *one] for one in found if one[0] in GRAVE]
+
+    return check

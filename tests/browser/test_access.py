@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from browser.shopper import PHONE, Shopper
 from browser.stage import Stage
 from playwright.sync_api import Page, expect
-
-GRAVE = ("serious", "critical")
-RUN = """async () => (await axe.run(document, {resultTypes: ['violations']})).violations
-    .map(({id, impact, nodes}) => [impact, id, nodes.map(node => node.html.slice(0, 200))])"""
-
-
-@pytest.fixture(scope="session")
-def axe(ui: Path) -> Callable[[Page], list[Any]]:
-    """Says what axe-core has against a page, gravely."""
-    source = (ui / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
-
-    def check(page: Page) -> list[Any]:
-        page.evaluate(f"{source}; 0")
-        found = page.evaluate(RUN)
-        return [[page.url, *one] for one in found if one[0] in GRAVE]
-
-    return check
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -165,11 +168,24 @@ def compared(found: re.Match[bytes]) -> list[bytes]:
     return [found[1], *found.groups()[-5:]]
 
 
-def test_progress_counts_every_entry(house: House) -> None:
-    BUILD["completed"](house)
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_progress_counts_every_entry(house: House, jobs: int) -> None:
+    for build in BUILD.values():
+        build(house)
     told: list[int] = []
-    report = sweep(house.store, progress=told.append)
-    assert sum(told) == report.entries
+    report = sweep(house.store, jobs, told.append)
+    assert sum(told) == report.entries == verify(house.store).entries
+
+
+def test_processes_do_not_import_the_program(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    asks = "    with _pool(2) as pool:\n        print(pool.submit(int).result())\n"
+    head = "from engine.sweep import _pool\nprint('imported', flush=True)\n"
+    program.write_text(f"{head}if __name__ == '__main__':\n{asks}")
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    command = [sys.executable, str(program)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.split() == ["imported", "0"]
 
 
 def test_a_missing_book_sweeps_whole(tmp_path: Path) -> None:

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from bench.books import fill, moulds, prepared
 from house import House
 
 from engine.canonical import canonical
+from engine.clock import Clock
 from engine.entry import hash_of
 from engine.fold import COLUMNS
 from engine.note import Checkpoint
 from engine.proofs import Tree, TreeDamaged
+from engine.sequencer import Sequencer
 from engine.store import Store
 from engine.tree import append, leaf_hash
 from engine.verify import replay, verify
-from engine.verify_tree import TREE, verify_tree
+from engine.verify_tree import BATCH, TREE, verify_tree
 
 TRIGGERS = "entries_never_updated entries_never_deleted entries_in_order tree_never_updated "
 TRIGGERS += "tree_never_deleted tree_in_order tree_nodes_never_updated tree_nodes_never_deleted "
@@ -200,3 +205,35 @@ def test_a_node_that_is_missing_is_damage(house: House, level: int) -> None:
     house.audit.sequencer.drain()
     with pytest.raises(TreeDamaged, match=f"of level {level} is missing"):
         Tree(house.store).node(level, 999)
+
+
+def test_a_checkpoint_of_any_size_is_reached(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{prepared(tmp_path / 'book.db')}")
+    fill(store, moulds(), 2 * BATCH + 50, random.Random(1))
+    largest = Sequencer(store, Clock()).drain()
+    for size in (0, 1, BATCH - 1, BATCH, BATCH + 1, 2 * BATCH, largest):
+        head = Checkpoint("strada/log_1", size, Tree(store).root(size))
+        assert verify_tree(store, head) == []
+        (found,) = verify_tree(store, replace(head, root=bytes(32)))
+        assert (found.stream, found.seq) == (TREE, size)
+    (found,) = verify_tree(store, replace(head, size=largest + 1))
+    assert (found.stream, found.seq) == (TREE, largest)
+    store.close()
+
+
+def test_a_wrong_node_of_a_large_tree_names_its_leaf(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{prepared(tmp_path / 'book.db')}")
+    fill(store, moulds(), 2 * BATCH + 50, random.Random(1))
+    Sequencer(store, Clock()).drain()
+    store.db.execute_sql("DROP TRIGGER tree_nodes_never_updated")
+    for level, place in ((1, 0), (1, BATCH - 1), (2, 300), (10, 0), (11, 0)):
+        last = ((place + 1) << level) - 1
+        (leaf,) = store.rows("SELECT stream, seq FROM tree WHERE position = ?", (last,))
+        with store.db.atomic() as step:
+            sql = "UPDATE tree_nodes SET hash = ? WHERE level = ? AND place = ?"
+            store.db.execute_sql(sql, (bytes(32), level, place))
+            (found,) = verify_tree(store)
+            step.rollback()
+        assert (found.stream, found.seq) == (leaf["stream"], leaf["seq"])
+        assert found.expected.startswith(f"node {place} of level {level} ")
+    store.close()

@@ -14,6 +14,9 @@ _READING = "engine/reading.py"
 _REWRITING = "engine/rewriting.py"
 _BESIDE = f"{_SWEEP}::test_what_stands_beside_transitions_names_its_stream"
 _LIKE = f"{_SWEEP}::test_what_is_rewritten_is_canonical_and_typed"
+_PAGE = "tests/engine/test_readme_tree.py::test_both_verifiers_find_the_same"
+_NODES, _GONE = "engine/verify_tree.py", "engine/verify_erasures.py"
+_SHOWN, _OPENED = "web/templates/bundle.html", "tests/browser/test_bundle.py"
 
 VERIFYING: tuple[tuple[str, str, str, str, str, str], ...] = (
     ("fast: integers in two spellings", "P9", "engine/patterns.py", '"(?:0|[1-8][0-9]{0,15}|9[0-9]{0,14})"', '"[0-9]{1,16}"', _FORM),
@@ -38,10 +41,29 @@ VERIFYING: tuple[tuple[str, str, str, str, str, str], ...] = (
     ("fast: rows without a log", "P9", "engine/sweep.py", "        for row in rows:\n            self.swept.rows", "        for row in []:\n            self.swept.rows", _SAME),
     ("fast: values without a log", "P9", "engine/sweep.py", "for one in kept:", "for one in []:", _SAME),
     ("processes forget the last range", "P9", "engine/sweep.py", "zip([None, *ends], [*ends, None], strict=True)", "zip([None, *ends], [*ends], strict=False)", f"{_SWEEP}::test_two_processes_report_what_one_does"),
+    ("processes import the program", "P9", "engine/sweep.py", '        sys.modules["__main__"] = ModuleType("__main__")\n', "", f"{_SWEEP}::test_processes_do_not_import_the_program"),
+    ("what this process read is lost", "P9", "engine/sweep.py", "here[taken] = _Range(store, *begun[taken], progress).run()", "here[taken] = Swept()", f"{_SWEEP}::test_two_processes_report_what_one_does"),
     ("a salt in two spellings", "P9", "engine/verify.py", "if _SALT.fullmatch(text) is None:", "if False:", "tests/engine/test_verify.py"),
     ("a checkpoint unread", "P9", "engine/sweep.py", "*verify_tree(store, checkpoint)", "*verify_tree(store, None)", f"{_TAMPER}::test_a_rewrite_is_seen_by_a_checkpoint_alone"),
-    ("the tree unread", "P9", "engine/sweep.py", "*verify_tree(store, checkpoint), ", "", f"{_TAMPER}::test_every_random_tampering_is_found_and_named"),
+    ("the tree unread", "P9", "engine/sweep.py", "*verify_tree(store, checkpoint), ", "*(), ", f"{_TAMPER}::test_every_random_tampering_is_found_and_named"),
     ("clean books alarm", "P9", "engine/verify_tree.py", "return any(left) or", "return not any(left) or", f"{_TAMPER}::test_no_clean_book_raises_an_alarm"),
+    ("stored nodes unread", "P9", _NODES, "if stored != expected:", "if False:", _PAGE),
+    ("a checkpoint between batches", "P9", _NODES, "size = signed % BATCH or BATCH", "size = BATCH", "tests/engine/test_verify_tree.py"),
+    ("nodes left over", "P9", _NODES, "surplus = grown.surplus()", "surplus = False", _PAGE),
+    ("any order in the tree", "P9", _NODES, '        (_OUT_OF_ORDER, "to follow the entry before it in the tree"),\n', "", _PAGE),
+    ("entries in no tree", "P9", _NODES, '        (_UNPLACED, "a place in the tree"),\n', "", _PAGE),
+    ("a feed with gaps", "P9", _NODES, '        (_UNFED, "a place in its merchant\'s feed"),\n', "", _PAGE),
+    ("another's feed", "P14", _NODES, '        (_FED_WRONG, "no place in the feed of another"),\n', "", _PAGE),
+    ("values gone in silence", "P9", _GONE, "[*_unheld(store), ", "[", _PAGE),
+    ("values beside their erasure", "P9", _GONE, "*_half(store), ", "", _PAGE),
+    ("a row shows what was erased", "P9", _GONE, "*_shown(store), ", "", _PAGE),
+    ("an erasure that the book does not say", "P9", _GONE, ", *_unsaid(store)]", "]", _PAGE),
+    ("an erasure of other entries", "P9", _GONE, " != (len(places), digest(places)):", " == ():", _PAGE),
+    ("no JSON in the book is a crash", "P9", _GONE, "    except (ValueError, LookupError, TypeError, RecursionError):", "    except LookupError:", "tests/engine/test_readme_tree.py::test_what_is_no_text_is_a_finding"),
+    ("the page: no hash", "P9", _SHOWN, 'must(hex(digest) === line.hash, "hashes", `hash ${hex(digest)}`);', "", f"{_OPENED}::test_a_byte_of_the_log_is_named"),
+    ("the page: whole until it is read", "P9", _SHOWN, "<h2>Not checked</h2>", "<h2>Whole</h2>", f"{_OPENED}::test_a_page_that_cannot_be_read_judges_nothing"),
+    ("the page: no signature", "P9", _SHOWN, 'valid = await crypto.subtle.verify("Ed25519", known, signature.slice(4), text) && valid;', "", f"{_OPENED}::test_another_signature_is_no_signature"),
+    ("alone: no line", "P9", _ALONE, 'f"{error} (line {self.count})"', "str(error)", f"{_TAMPER}::test_every_random_tampering_is_found_and_named"),
     ("alone: no hash", "P9", _ALONE, 'must(sha(b"strada/entry/1\\n", raw).hex() == digest', 'must(True', f"{_EXPORT}::test_a_changed_bundle_is_broken"),
     ("alone: no root", "P9", _ALONE, "and self.heads[size] != self.tree.root()", "and False", f"{_TAMPER}::test_every_random_tampering_is_found_and_named"),
     ("alone: no end", "P9", _ALONE, "if not self.part and self.tree.size != self.size:", "if False:", f"{_EXPORT}::test_a_changed_bundle_is_broken"),
