@@ -1,0 +1,15 @@
+"""Sessions of the console, as hashes."""
+
+from typing import Any
+
+from engine.schema import create_sessions, drop_sessions
+
+
+def up(migrator: Any, db: Any) -> None:
+    """Create the table."""
+    create_sessions(db)
+
+
+def down(migrator: Any, db: Any) -> None:
+    """Drop it: everybody is signed out."""
+    drop_sessions(db)
