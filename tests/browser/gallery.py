@@ -13,8 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import requests
-
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
@@ -57,30 +55,6 @@ class Visitor(Shopper):
     def said(self, korean: str, english: str) -> str:
         """A word in this visitor's language."""
         return korean if self.language == "ko" else english
-
-    def call(self, path: str, body: dict[str, Any], key: str = "") -> dict[str, Any]:
-        """Call Strada as the shop's server."""
-        headers = {"Authorization": f"Bearer {self.stage.key}"}
-        headers |= {"Idempotency-Key": key} if key else {}
-        url = f"{self.stage.url}/v1/transactions{path}"
-        answer = requests.post(url, json=body, headers=headers, timeout=20)
-        assert answer.ok, answer.text
-        found: dict[str, Any] = answer.json()
-        return found
-
-    def made(self, **changes: Any) -> dict[str, Any]:
-        """A payment that was never seen in the shop, ready to be paid."""
-        order = {"provider": "kakaopay", "order_id": f"order-{self.language}-{len(changes)}"}
-        order |= {"item_name": "유기농 현미 5kg", "amount": 30_000, "currency": "KRW"}
-        return self.call(f"/{self.call('', order | changes)['id']}/ready", {})
-
-    def paid(self, **changes: Any) -> str:
-        """Such a payment, paid."""
-        made = self.made(**changes)
-        url = made["next_action"]["mobile_url"]
-        back = self.stage.gateway("pay", url=url, action="approve")["redirect"]
-        requests.get(back, timeout=20, allow_redirects=False)
-        return str(made["id"])
 
     def receipt_of(self, txn: str, status: str) -> None:
         """The receipt, drawn to its end."""
@@ -182,7 +156,7 @@ def receipts(one: Visitor) -> None:
     one.see("partially_refunded")
     one.page.wait_for_timeout(1000)
     one.shoot("04-receipt-partly-refunded")
-    one.call(f"/{txn}/refund", {}, "gallery-refund-rest")
+    one.stage.call(f"/{txn}/refund", {}, "gallery-refund-rest")
     one.receipt_of(txn, "refunded")
     one.shoot("04-receipt-refunded")
     one.context.set_offline(True)
@@ -250,7 +224,7 @@ def returns(one: Visitor) -> None:
     one.shoot("07-return-approving")
     one.context.unroute("**/approve")
     one.open("/demo/receipt?transaction_id=txn_00000000000000000000000000")
-    one.page.locator(".notice").wait_for()
+    one.page.locator(".lost").wait_for()
     one.shoot("07-receipt-not-found")
     one.open("/demo/receipt").locator("main").wait_for()
     one.page.wait_for_timeout(1500)
@@ -275,20 +249,20 @@ def console(one: Visitor) -> None:
     one.page.wait_for_timeout(1000)
     one.shoot("08-console-list-empty")
     for at in range(4):
-        one.paid(order_id=f"order-2026-11-{at:04}", amount=30_000 + 1_000 * at)
-    one.call(f"/{one.paid(order_id='order-2026-refunded')}/refund", {"amount": 500}, "gallery-500")
+        one.stage.paid(amount=30_000 + 1_000 * at)
+    one.stage.call(f"/{one.stage.paid()}/refund", {"amount": 500}, "gallery-500")
     one.open("/console").locator("table").wait_for()
     one.shoot("08-console-list")
     one.open("/console/unknown")
     one.page.wait_for_timeout(1500)
     one.shoot("08-console-unknown-empty")
     one.open("/console/transactions/txn_00000000000000000000000000")
-    one.page.locator(".notice").wait_for()
+    one.page.locator(".lost").wait_for()
     one.shoot("08-console-not-found")
     one.open("/console/nowhere").locator("main").wait_for()
     one.page.wait_for_timeout(800)
     one.shoot("08-console-nowhere")
-    txn = one.paid(tax_free_amount=10_000)
+    txn = one.stage.paid(amount=30_000, tax_free_amount=10_000)
     one.open(f"/console/transactions/{txn}").locator("h1").wait_for()
     one.page.wait_for_timeout(1500)
     one.shoot("08-console-payment")
@@ -312,7 +286,7 @@ def served(one: Visitor) -> None:
 
 def auditor(one: Visitor) -> None:
     """The page inside an exported book."""
-    one.paid(order_id=f"order-audit-{one.language}")
+    one.stage.paid()
     strada = one.stage.strada
     made = Bundle.begin(strada.ledger, strada.audit, Scope(), "operator:gallery")
     with tempfile.TemporaryDirectory() as place:

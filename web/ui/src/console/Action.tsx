@@ -6,7 +6,7 @@ import { REASONS } from "./reasons.ts";
 
 const texts = {
   leads: ["다음 상태:", "leads to"],
-  chart: ["이 상태에서는 상태도에 없는 일입니다:", "the chart has no such step from"],
+  chart: ["상태도에 없는 단계입니다. 현재 상태:", "the chart has no such step from"],
 } as const;
 type Props = {
   payment: Transaction;

@@ -5,6 +5,7 @@ import { Refused, Source, sourceAt } from "../api/client.ts";
 import { type Session, useSession, useSignOut } from "../api/session.ts";
 import { useTexts } from "../shared/language.tsx";
 import { useTitle } from "../shared/title.ts";
+import { NotFound } from "../shared/NotFound.tsx";
 import { Trouble } from "../shared/Trouble.tsx";
 import { Waiting } from "../shared/Waiting.tsx";
 import { Detail } from "./Detail.tsx";
@@ -51,10 +52,12 @@ function Inside(props: { session: Session }) {
   return (
     <Source value={source}>
       <Frame title={<Link href="/console">{t.title}</Link>} nav={nav}>
+        {leave.error && <Trouble error={leave.error} />}
         <Switch>
           <Route path="/console/unknown"><Unknowns /></Route>
           <Route path="/console/transactions/:id">{({ id }) => <Detail key={id} transaction={id} />}</Route>
-          <Route><List /></Route>
+          <Route path="/console"><List /></Route>
+          <Route><NotFound home="/console" label={t.transactions} /></Route>
         </Switch>
       </Frame>
     </Source>
