@@ -142,3 +142,19 @@ def test_an_address_that_leads_nowhere_says_so(shopper: Shopper) -> None:
         main = shopper.page.get_by_role("main")
         main.get_by_role("link", name="Transactions").click()
         expect(shopper.page.get_by_role("heading", name="Transactions")).to_be_visible()
+
+
+def test_a_session_that_ended_asks_for_a_key_in_place(shopper: Shopper, demo: Stage) -> None:
+    txn = demo.paid()
+    merchants = demo.strada.merchants
+    key, text = merchants.create_key("demo-shop", ("payments",), False, "operator:test")
+    shopper.sign_in(text)
+    shopper.open(f"/console/transactions/{txn}")
+    shopper.see("approved")
+    merchants.revoke_key(key.id, "operator:test")
+    field = shopper.page.locator("input[name=key]")
+    expect(field).to_be_visible(timeout=20_000)
+    field.fill(demo.key)
+    shopper.page.keyboard.press("Enter")
+    shopper.see("approved")
+    assert shopper.page.url.endswith(txn)
