@@ -142,6 +142,7 @@ def stage(folder: Path) -> Iterator[Stage]:
         try:
             yield Stage(built, folder, moved)
         finally:
+            built.app.extensions["streams"].end()  # else their threads would meet closed sockets
             server.task_dispatcher.shutdown()
             server.close()
             thread.join(5)
