@@ -55,7 +55,7 @@ export function RefundDialog(props: { payment: Transaction; onClose: () => void 
       <form onSubmit={submit} noValidate>
         <p>
           {t.most} <strong>{show(left.amount)}</strong>
-          {left.free > 0 && <span className="dim nowrap">{t.free} {show(left.free)}</span>}
+          {left.free > 0 && <><br /><span className="dim">{t.free} {show(left.free)}</span></>}
         </p>
         <AmountField name="amount" label={t.amount} value={amountText} onChange={setAmount} autoFocus
           wrong={amount === null && range(1, left.amount)} />
