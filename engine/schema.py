@@ -61,6 +61,16 @@ CREATE TABLE journal (
 CREATE INDEX journal_of ON journal (txn, id);
 """
 
+_SESSIONS = """
+CREATE TABLE sessions (
+  hash BLOB PRIMARY KEY CHECK (length(hash) = 32),
+  key TEXT NOT NULL REFERENCES api_keys (id),
+  ends_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sessions_of ON sessions (key, ends_at);
+CREATE INDEX sessions_due ON sessions (ends_at);
+"""
+
 
 def create_feed(db: Any) -> None:
     """Create the index of each merchant's places in the tree, over what the tree holds already."""
@@ -75,6 +85,11 @@ def create_erasures(db: Any) -> None:
 def create_journal(db: Any) -> None:
     """Create the record of what came from outside."""
     db.execute_sql(_JOURNAL)
+
+
+def create_sessions(db: Any) -> None:
+    """Create the console's sessions."""
+    db.execute_sql(_SESSIONS)
 
 
 def scrub(db: DurableSqlite, vacuum: bool) -> bool:

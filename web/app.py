@@ -23,7 +23,7 @@ from web.headers import REQUEST_ID, WithHeaders
 from web.health import health
 from web.history import history
 from web.openapi.serving import reference
-from web.pages import pages
+from web.pages import nowhere, pages
 from web.problems import Problem
 from web.rate_limit import RateLimit
 from web.responses import problem_of, problem_response
@@ -91,10 +91,19 @@ def _on_engine_error(error: EngineError) -> Response:
 
 def _on_http_error(error: HTTPException) -> Response:
     code = _CODES.get(error.code or 500, "invalid_header")
+    if code == "not_found" and _is_for_a_person():
+        return nowhere()
     headers = {}
     if code == "method_not_allowed":
         headers["Allow"] = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
     return problem_response(Problem(code, headers=headers))
+
+
+def _is_for_a_person() -> bool:
+    """Whether a browser asks for a page; the API answers everybody alike."""
+    accept = request.accept_mimetypes
+    is_page = accept.quality("text/html") > accept.quality("application/json")
+    return is_page and request.method == "GET" and not request.path.startswith("/v1/")
 
 
 def _on_surprise(error: Exception) -> Response:

@@ -51,7 +51,7 @@ class Door:
 
 def install(app: Flask, strada: Strada) -> None:
     """Put the door before an app."""
-    app.extensions["strada-sessions"] = Sessions(strada.clock.monotonic)
+    app.extensions["strada-sessions"] = Sessions(strada.store, strada.clock)
     app.wsgi_app = Door(app.wsgi_app)  # type: ignore[method-assign]
 
 

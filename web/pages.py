@@ -99,6 +99,12 @@ def problem(code: str) -> Response:
     """Cause and cure of a problem code."""
     found = CATALOGUE.get(code)
     if found is None:
-        return _page("unknown_link", 404)
+        return nowhere()
     text = render_template("problem.html", code=code, problem=found, language=language_of(request))
     return Response(text, content_type="text/html; charset=utf-8")
+
+
+def nowhere() -> Response:
+    """What a person sees at an address that is none."""
+    text = render_template("nowhere.html", language=language_of(request))
+    return Response(text, 404, content_type="text/html; charset=utf-8")

@@ -52,6 +52,7 @@ class Stage:
         self.gateway_url = built.gateway_url
         self._ledger = folder / "kakaopay-ledger.jsonl"
         self._moved = moved
+        self._orders = 0
         self._streams: Streams = built.app.extensions["streams"]
 
     def has_room(self) -> bool:
@@ -82,6 +83,33 @@ class Stage:
             listed = session.get(f"{self.gateway_url}/_simulator/faults", timeout=10).json()
         tid = self.strada.ledger.load(transaction, "demo-shop")["provider_ref"]
         return sum(one["fired"] for one in listed["faults"] if one["tid"] == tid)
+
+    def call(self, path: str, body: dict[str, Any] | None = None, key: str = "") -> dict[str, Any]:
+        """Call Strada as the shop's server: to change something, or to read."""
+        headers = {"Authorization": f"Bearer {self.key}"} | (
+            {"Idempotency-Key": key} if key else {}
+        )
+        method = "GET" if body is None else "POST"
+        url = f"{self.url}/v1/transactions{path}"
+        with requests.Session() as session:
+            session.trust_env = False
+            answer = session.request(method, url, json=body, headers=headers, timeout=20)
+        assert answer.ok, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def paid(self, **order: Any) -> str:
+        """A payment that was never seen in the shop, paid."""
+        self._orders += 1
+        usual = {"provider": "kakaopay", "order_id": f"order-2026-{self._orders:04}"}
+        usual |= {"item_name": "유기농 현미 5kg", "amount": 12_000, "currency": "KRW"}
+        made = self.call(f"/{self.call('', usual | order)['id']}/ready", {})
+        url = made["next_action"]["mobile_url"]
+        back = self.gateway("pay", url=url, action="approve")["redirect"]
+        with requests.Session() as session:
+            session.trust_env = False
+            session.get(back, timeout=20, allow_redirects=False)
+        return str(made["id"])
 
     def money(self, transaction: str) -> tuple[int, int]:
         """What the gateway charged and gave back for a payment, by its own ledger."""
@@ -114,6 +142,7 @@ def stage(folder: Path) -> Iterator[Stage]:
         try:
             yield Stage(built, folder, moved)
         finally:
+            built.app.extensions["streams"].end()  # else their threads would meet closed sockets
             server.task_dispatcher.shutdown()
             server.close()
             thread.join(5)

@@ -114,7 +114,7 @@ def test_a_refund_from_the_receipt(shopper: Shopper, demo: Stage) -> None:
     dialog = shopper.page.get_by_role("dialog")
     dialog.get_by_label("Amount").fill("13,000")
     dialog.get_by_role("button", name="Refund").click()
-    expect(dialog.get_by_text("whole number from 1")).to_be_visible()
+    expect(dialog.get_by_text("₩1 – ₩12,000")).to_be_visible()
     dialog.get_by_label("Amount").fill("3,000")
     dialog.get_by_role("button", name="Refund").dblclick()
     shopper.see("partially_refunded")
@@ -154,3 +154,15 @@ def test_a_phone_pays_in_one_column(visit: Callable[..., Shopper], demo: Stage) 
     assert demo.money(txn) == (12_000, 0)
     wide = phone.page.evaluate("document.documentElement.scrollWidth")
     assert wide <= 360
+    phone.page.locator(".chart").scroll_into_view_if_needed()
+    expect(phone.page.locator("[data-at=true] rect")).to_be_in_viewport(ratio=1)
+
+
+def test_an_address_that_leads_nowhere_says_so(shopper: Shopper) -> None:
+    for path in ("/demo/receipt", f"/demo/receipt?transaction_id=txn_{'0' * 26}", "/demo/nowhere"):
+        shopper.open(path)
+        expect(shopper.page.get_by_role("heading", name="Nothing is here")).to_be_visible()
+        shopper.page.get_by_role("link", name="To the cart").click()
+        expect(shopper.page.locator(".pay")).to_be_visible()
+    shopper.open("/nowhere").get_by_role("link", name="To the start").click()
+    expect(shopper.page.get_by_role("link", name="The demo shop")).to_be_visible()

@@ -107,3 +107,54 @@ def test_another_sites_form_cannot_use_the_session(shopper: Shopper, demo: Stage
     shopper.page.get_by_role("button").click()
     expect(shopper.page.get_by_text("unauthenticated").first).to_be_visible()
     assert demo.strada.ledger.load(txn, "demo-shop")["status"] == "approved"
+
+
+def test_a_refund_names_its_tax_free_part(shopper: Shopper, demo: Stage) -> None:
+    txn = demo.paid(amount=30_000, tax_free_amount=10_000)
+    shopper.sign_in()
+    shopper.open(f"/console/transactions/{txn}")
+    shopper.page.get_by_role("button", name="Refund…").click()
+    dialog = shopper.page.get_by_role("dialog")
+    free = dialog.get_by_label("Of it, tax free")
+    expect(free).to_have_value("10000")
+    dialog.get_by_label("Amount").fill("6,000")
+    expect(free).to_have_value("2000")
+    free.fill("7000")
+    dialog.get_by_role("button", name="Refund").click()
+    expect(dialog.get_by_text("₩0 – ₩6,000")).to_be_visible()
+    free.fill("500")
+    dialog.get_by_role("button", name="Refund").click()
+    shopper.see("partially_refunded")
+    shopper.page.get_by_role("button", name="Refund…").click()
+    expect(free).to_have_value("9500")
+    dialog.get_by_role("button", name="Refund").click()
+    shopper.see("refunded")
+    assert demo.money(txn) == (30_000, 30_000)
+    refunds = demo.call(f"/{txn}")["refunds"]
+    assert [one["tax_free_amount"] for one in refunds] == [500, 9_500]
+
+
+def test_an_address_that_leads_nowhere_says_so(shopper: Shopper) -> None:
+    shopper.sign_in()
+    for path in ("/console/nowhere", f"/console/transactions/txn_{'0' * 26}"):
+        shopper.open(path)
+        expect(shopper.page.get_by_role("heading", name="Nothing is here")).to_be_visible()
+        main = shopper.page.get_by_role("main")
+        main.get_by_role("link", name="Transactions").click()
+        expect(shopper.page.get_by_role("heading", name="Transactions")).to_be_visible()
+
+
+def test_a_session_that_ended_asks_for_a_key_in_place(shopper: Shopper, demo: Stage) -> None:
+    txn = demo.paid()
+    merchants = demo.strada.merchants
+    key, text = merchants.create_key("demo-shop", ("payments",), False, "operator:test")
+    shopper.sign_in(text)
+    shopper.open(f"/console/transactions/{txn}")
+    shopper.see("approved")
+    merchants.revoke_key(key.id, "operator:test")
+    field = shopper.page.locator("input[name=key]")
+    expect(field).to_be_visible(timeout=20_000)
+    field.fill(demo.key)
+    shopper.page.keyboard.press("Enter")
+    shopper.see("approved")
+    assert shopper.page.url.endswith(txn)

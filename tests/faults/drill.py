@@ -289,6 +289,22 @@ BUGS = (
         _PAYMENTS,
     ),
     Bug(
+        "keep the console's cookies",
+        "P18",
+        "web/sessions.py",
+        'hashlib.sha256(b"strada/session/1\\n" + cookie.encode()).digest()',
+        "cookie.encode()[:32]",
+        "tests/web/test_console.py",
+    ),
+    Bug(
+        "sign out of this browser only",
+        "P18",
+        "web/sessions.py",
+        'self._store.execute("DELETE FROM sessions WHERE hash = ?", (_hash(cookie),))',
+        "pass",
+        "tests/web/test_console.py",
+    ),
+    Bug(
         "coerce what is not an integer",
         "P15",
         "web/schemas.py",

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from storefront import Site
 from werkzeug.test import TestResponse
+
+from engine.errors import StorageTrouble
+from engine.store import Store, Unguarded
+from web.app import create_app
+from web.sessions import MOST
 
 OWN = {"Sec-Fetch-Site": "same-origin", "Strada-Console": "1"}
 DOOR = "/console/v1/transactions"
@@ -139,10 +146,72 @@ def test_a_client_secret_opens_no_console(site: Site) -> None:
     assert enter(site, site.create()["client_secret"]).status_code == 401
 
 
-def test_a_thousand_sessions_push_out_the_oldest(site: Site) -> None:
+def test_a_session_outlives_its_server(site: Site) -> None:
     cookie = enter(site).headers["Set-Cookie"].partition(";")[0]
-    sessions = site.app.extensions["strada-sessions"]
-    for _ in range(1000):
-        sessions.open("key_of_another")
-    site.client.set_cookie(*cookie.split("=", 1), path="/console")
-    assert site.client.get(DOOR, headers=OWN).status_code == 401
+    again = create_app(replace(site.strada, store=Store(site.strada.settings.database_url)))
+    browser = again.test_client(use_cookies=False)
+    assert browser.get(DOOR, headers=OWN | {"Cookie": cookie}).status_code == 200
+    assert site.client.delete("/console/session", headers=OWN).status_code == 204
+    assert browser.get(DOOR, headers=OWN | {"Cookie": cookie}).status_code == 401
+
+
+def test_a_rotated_key_takes_its_sessions_along(site: Site) -> None:
+    old, text = site.house.merchants.create_key("shop", ["payments"], False, "operator:test")
+    cookie = enter(site, text).headers["Set-Cookie"].partition(";")[0]
+    site.house.merchants.create_key("shop", ["payments"], False, "operator:test")
+    site.house.merchants.revoke_key(old.id, "operator:test")
+    again = create_app(site.strada).test_client(use_cookies=False)
+    assert again.get(DOOR, headers=OWN | {"Cookie": cookie}).status_code == 401
+
+
+def test_no_cookie_lies_in_the_database(site: Site) -> None:
+    cookie = enter(site).headers["Set-Cookie"].partition(";")[0].partition("=")[2]
+    (row,) = site.house.store.rows("SELECT * FROM sessions")
+    assert len(row["hash"]) == 32
+    files = site.house.store.path.parent.glob(site.house.store.path.name + "*")
+    written = b"".join(file.read_bytes() for file in files)
+    assert row["hash"] in written
+    for secret in (cookie.encode(), base64.urlsafe_b64decode(cookie + "=")):
+        assert secret[:12] not in written
+
+
+def test_a_database_hash_is_no_cookie(site: Site) -> None:
+    enter(site)
+    (row,) = site.house.store.rows("SELECT hash FROM sessions")
+    plain = site.app.test_client(use_cookies=False)
+    for guess in (row["hash"].hex(), base64.urlsafe_b64encode(row["hash"]).decode().rstrip("=")):
+        cookie = {"Cookie": f"strada_console={guess}"}
+        assert plain.get(DOOR, headers=OWN | cookie).status_code == 401
+
+
+def test_sessions_beyond_the_limit_push_out_their_own_keys_oldest(site: Site) -> None:
+    mine = enter(site).headers["Set-Cookie"].partition(";")[0]
+    theirs = enter(site, site.stranger).headers["Set-Cookie"].partition(";")[0]
+    for _ in range(MOST):
+        site.house.time.advance(1)
+        enter(site, site.stranger)
+    plain = site.app.test_client(use_cookies=False)
+    assert plain.get(DOOR, headers=OWN | {"Cookie": mine}).status_code == 200
+    assert plain.get(DOOR, headers=OWN | {"Cookie": theirs}).status_code == 401
+    assert site.house.store.row("SELECT COUNT(*) AS n FROM sessions") == {"n": MOST + 1}
+
+
+def test_sessions_that_ended_are_swept_away(site: Site) -> None:
+    enter(site)
+    site.house.time.advance(12 * 3600 + 1)
+    enter(site)
+    assert site.house.store.row("SELECT COUNT(*) AS n FROM sessions") == {"n": 1}
+
+
+def test_signing_out_of_nothing_writes_nothing(site: Site) -> None:
+    guard, site.house.store.guard = site.house.store.guard, Closed()
+    assert site.client.delete("/console/session", headers=OWN).status_code == 204
+    assert enter(site).status_code == 503
+    site.house.store.guard = guard
+
+
+class Closed(Unguarded):
+    """Lets nothing be written."""
+
+    def before_write(self) -> None:
+        raise StorageTrouble("closed")

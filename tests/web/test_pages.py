@@ -118,3 +118,24 @@ def test_every_problem_has_a_page_in_both_languages(site: Site) -> None:
         page = site.client.get("/problems/order_in_progress", headers={"Accept-Language": language})
         assert word in page.text
     assert site.client.get("/problems/nothing").status_code == 404
+
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/ui/nothing.js", "/problems/nothing"])
+def test_a_person_lost_sees_a_page(site: Site, path: str) -> None:
+    answer = site.client.get(path, headers={"Accept": BROWSER, "Accept-Language": "ko"})
+    assert (answer.status_code, answer.mimetype) == (404, "text/html")
+    assert "여기에는 아무것도 없습니다" in answer.text
+    assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    ("path", "accept"),
+    [("/nowhere", "*/*"), ("/nowhere", ""), ("/nowhere", "application/json"), ("/v1/no", BROWSER)],
+)
+def test_a_program_lost_gets_a_problem(site: Site, path: str, accept: str) -> None:
+    answer = site.client.get(path, headers={"Accept": accept} if accept else {})
+    assert (answer.status_code, answer.get_json()["code"]) == (404, "not_found")
+    assert answer.mimetype == "application/problem+json"

@@ -98,8 +98,10 @@ def _origins(domains: Sequence[str] | None) -> frozenset[str] | None:
 
 
 def _no_page(error: HTTPException) -> Response | HTTPException:
-    if not request.path.startswith("/online/"):
+    if request.path.startswith("/_simulator/"):
         return error
+    if not request.path.startswith("/online/"):
+        return pages.lost(error.code or 500)
     if error.code in (404, 405):
         return refusal(Refusal(-404))
     return refusal(Refusal(-500 if (error.code or 500) >= 500 else -2))

@@ -104,6 +104,11 @@ def claim(device: str, page: str) -> str | AnyResponse:
     return _back(gateway, payment)
 
 
+def lost(status: int) -> Response:
+    """What an address shows that belongs to no payment."""
+    return _headers(Response(render_template("lost.html"), status))
+
+
 def act(gateway: Gateway, payment: Payment, action: str, method: str | None = None) -> bool:
     """What the customer did; False when the payment is decided or over already."""
     books = gateway.books

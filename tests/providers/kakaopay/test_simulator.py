@@ -704,7 +704,10 @@ def test_a_fault_can_be_staged_on_the_phone(gateway: Gateway) -> None:
 
 def test_an_unknown_page_does_not_exist(gateway: Gateway) -> None:
     url = gateway.base + "/mockup/bridge/pc/pg/one-time/payment/" + "0" * 64
-    assert gateway.http.get(url).status_code == 404
+    answer = gateway.http.get(url)
+    assert answer.status_code == 404
+    assert "이 주소에는 결제가 없습니다" in answer.text
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
 
 
 # Restart, secrets, and the test API

@@ -15,9 +15,9 @@ test("unknown is said to be unknown, and offers no second payment", () => {
 });
 
 test("a failure tells its reason and that nothing was charged", () => {
-  const failure = { code: "insufficient_funds", message: "잔액 부족", provider_code: "-780" };
+  const failure = { code: "insufficient_funds", message: "approval failure!", provider_code: "-780" };
   show(<Said payment={payment({ status: "failed", failure })} />);
-  expect(screen.getByRole("status").textContent).toMatch(/not charged.*잔액 부족/);
+  expect(screen.getByRole("status").textContent).toMatch(/balance was too low.*not charged/);
 });
 
 test("a receipt adds up", () => {

@@ -14,7 +14,8 @@ test("minor units are cut as digits and never rounded", () => {
 
 test("a typed amount is a whole number or nothing", () => {
   expect(wholeAmount("3,000원")).toBe(3_000);
-  for (const wrong of ["", "0", "-1", "1.5", "1e3", "abc", "99999999999999"]) {
+  expect(wholeAmount("0")).toBe(0);
+  for (const wrong of ["", "00", "-1", "1.5", "1e3", "abc", "99999999999999"]) {
     expect(wholeAmount(wrong)).toBeNull();
   }
 });

@@ -14,6 +14,9 @@ export class Refused extends Error {
   }
 }
 
+/** Whether there is no such thing, or none that this page may see. */
+export const isMissing = (error: unknown) => error instanceof Refused && error.status === 404;
+
 /** Where `/v1` is asked, and as whom: by the shop's server, a console's session, a client secret. */
 export function clientAt(base: string, token?: string) {
   const headers = { "Strada-Console": "1", ...(token && { Authorization: `Bearer ${token}` }) };

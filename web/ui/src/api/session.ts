@@ -1,13 +1,14 @@
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { type Query, type QueryClient, useQuery, useQueryClient } from "@tanstack/react-query";
 import { usePress } from "../shared/usePress.ts";
-import { ask } from "./client.ts";
+import { ask, Refused } from "./client.ts";
 
+const SESSION = ["session"];
 export type Session = { merchant: string; scopes: string[] };
 
 /** Whose session this browser holds in its cookie, which no script can read. */
 export function useSession() {
   return useQuery({
-    queryKey: ["session"],
+    queryKey: SESSION,
     queryFn: () => ask<Session>("GET", "/console/session"),
     staleTime: 60_000,
   });
@@ -18,8 +19,18 @@ export function useSignIn() {
   return usePress({
     key: ["sign in"],
     run: (key: string) => ask<Session>("POST", "/console/session", { key }),
-    onSuccess: (session) => queries.setQueryData(["session"], session),
+    onSuccess: (session) => {
+      queries.removeQueries({ queryKey: ["console"] }); // it may be another merchant's
+      queries.setQueryData(SESSION, session);
+    },
   });
+}
+
+export const isStranger = (error: unknown) => error instanceof Refused && error.status === 401;
+
+/** A reading was refused for want of a session: has it ended? Then the console asks for a key. */
+export function lookAtSession(queries: QueryClient, error: Error, { queryKey }: Pick<Query, "queryKey">) {
+  if (isStranger(error) && queryKey[0] === "console") void queries.invalidateQueries({ queryKey: SESSION });
 }
 
 export function useSignOut() {

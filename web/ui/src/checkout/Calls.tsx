@@ -36,7 +36,7 @@ export function Calls(props: { transaction: string; version: number }) {
               <summary>
                 <span className="dim">{t[call.caller]} → {t[call.called]}</span>
                 <span className="mono break">
-                  <strong>{call.method}</strong> {new URL(call.url).pathname}
+                  <strong>{call.method}</strong> {shortPath(call.url)}
                 </span>
                 <span className={`mono ${call.status && call.status < 400 ? "ok" : "odd"}`}>
                   {call.status ?? t.silence} · {clock(call.at)} · {call.took_ms} ms
@@ -50,6 +50,11 @@ export function Calls(props: { transaction: string; version: number }) {
       </ol>
     </section>
   );
+}
+
+/** The path; an id in it is cut, for the eye. The command that is copied has all of it. */
+function shortPath(url: string): string {
+  return new URL(url).pathname.replace(/(txn_\w{6})\w+/, "$1…");
 }
 
 function shown(call: Call): string {

@@ -19,7 +19,7 @@ type Basket = {
 };
 const texts = {
   title: ["장바구니", "Cart"],
-  vat: ["부가세 포함", "VAT included"],
+  vat: ["포함된 부가세", "VAT included"],
   total: ["결제 금액", "Total"],
   pay: ["카카오페이로 결제", "카카오페이로 결제"],
   english: ["", "Pay with KakaoPay"],

@@ -4,22 +4,22 @@ import type { Flow } from "./orders.ts";
 
 const texts = {
   legend: ["결제 흐름", "Flow"],
-  server: ["서버 (server)", "server"],
+  server: ["서버 (server)", "Server"],
   serverAbout: [
     "Strada 서버가 준비하고 승인합니다. 게이트웨이는 Strada의 반환 주소로 돌아옵니다.",
     "Strada's server prepares and approves. The gateway comes back to Strada's own return URL.",
   ],
-  client: ["클라이언트, 웹 (client)", "client, as a web page"],
+  client: ["클라이언트 (client)", "Client"],
   clientAbout: [
-    "이 페이지가 client secret으로 준비하고, 돌아온 페이지가 pg_token으로 승인합니다. 해결 방법 1.",
-    "This page prepares with a client secret; the page that is come back to approves with pg_token. Solution 1.",
+    "이 페이지가 client secret으로 준비하고, 고객이 돌아온 페이지가 pg_token으로 승인합니다.",
+    "This page prepares with a client secret; the page that the customer comes back to approves with pg_token.",
   ],
-  reported: ["보고 (reported)", "reported"],
+  reported: ["보고 (reported)", "Reported"],
   reportedAbout: [
     "클라이언트가 게이트웨이와 직접 통신하고 결과를 보고합니다. Strada는 믿지 않고 조회합니다.",
-    "The client talks to the gateway itself and reports. Strada believes nothing and looks it up.",
+    "The client talks to the gateway itself and reports. Strada believes no report: it looks the payment up.",
   ],
-  app: ["같은 주문을 휴대폰 앱으로 (딥 링크, 해결 방법 2)", "The same order in a phone app (deep link, solution 2)"],
+  app: ["같은 주문을 휴대폰 앱에서 (딥 링크)", "The same order in a phone app, by deep link"],
 } as const;
 const CHOICES = ["server", "client", "reported"] as const;
 

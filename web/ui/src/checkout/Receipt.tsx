@@ -1,5 +1,6 @@
 import { useEffect } from "react";
 import { Link, useSearchParams } from "wouter";
+import { isMissing } from "../api/client.ts";
 import { useLive } from "../api/live.ts";
 import type { Transaction } from "../api/schema.ts";
 import { Proof } from "../log/Proof.tsx";
@@ -7,6 +8,7 @@ import { Amounts } from "../payment/Amounts.tsx";
 import { useTexts } from "../shared/language.tsx";
 import { isPaid, isUnknown } from "../payment/status.ts";
 import { Status } from "../payment/Status.tsx";
+import { NotFound } from "../shared/NotFound.tsx";
 import { Trouble } from "../shared/Trouble.tsx";
 import { Waiting } from "../shared/Waiting.tsx";
 import { BackOffice } from "./BackOffice.tsx";
@@ -17,6 +19,7 @@ const texts = {
   receipt: ["영수증", "Receipt"],
   order: ["주문", "Order"],
   again: ["다시 주문하기", "Order again"],
+  home: ["장바구니로", "To the cart"],
 } as const;
 
 /** An order, whatever became of it: what Strada says now, never what the address says. */
@@ -28,6 +31,7 @@ export function Receipt(props: { home: string }) {
   useEffect(() => {
     if (isSettled) leaveCart();
   }, [isSettled]);
+  if (!transaction || (!payment && isMissing(error))) return <NotFound home={props.home} label={t.home} />;
   if (!payment) return error ? <Trouble error={error} /> : <Waiting />;
   return (
     <>

@@ -1,9 +1,10 @@
 import { useFire } from "../api/fire.ts";
 import { fire } from "../api/fire.ts";
 import type { Transaction } from "../api/schema.ts";
-import { useTexts } from "../shared/language.tsx";
+import { useLanguage, useTexts, within } from "../shared/language.tsx";
 import { Notice } from "../shared/Notice.tsx";
 import { isUnknown } from "../payment/status.ts";
+import { FAILURES } from "../payment/words.ts";
 import { Trouble } from "../shared/Trouble.tsx";
 import { orderOf } from "./orders.ts";
 import { payPage } from "./pay.ts";
@@ -27,13 +28,15 @@ const texts = {
 /** What the customer should know and do, in one sentence. */
 export function Said(props: { payment: Transaction }) {
   const { status, failure, needs_review } = props.payment;
+  const { language } = useLanguage();
   const t = useTexts(texts);
   if (status === "created") return <Notice kind="wait">{t.created}</Notice>;
   if (status === "ready") return <Ready payment={props.payment} />;
   if (isUnknown(status))
     return <Notice kind="wait">{t.unknown}{needs_review && ` ${t.review}`}</Notice>;
+  const why = FAILURES[failure?.code ?? ""];
   if (status === "cancelled" || status === "failed" || status === "expired" || status === "captured_unwanted")
-    return <Notice kind="plain">{t[status]} {failure?.message}</Notice>;
+    return <Notice kind="plain">{why && within(why, language)} {t[status]}</Notice>;
   return needs_review ? <Notice kind="plain">{t.review}</Notice> : null;
 }
 

@@ -3,6 +3,7 @@ import { Link, Route, Switch, useSearchParams } from "wouter";
 import { Frame } from "../app/Frame.tsx";
 import { Source, sourceAt } from "../api/client.ts";
 import { useTexts } from "../shared/language.tsx";
+import { NotFound } from "../shared/NotFound.tsx";
 import { useTitle } from "../shared/title.ts";
 import { Cart } from "./Cart.tsx";
 import type { Flow } from "./orders.ts";
@@ -15,6 +16,7 @@ import "./checkout.css";
 
 const texts = {
   title: ["Strada 데모 상점", "Strada demo shop"],
+  home: ["장바구니로", "To the cart"],
   simulated: ["모의 결제라서 돈이 움직이지 않습니다", "A simulated gateway: no money moves"],
 } as const;
 
@@ -37,7 +39,8 @@ export default function Shop() {
               <Route path="/demo/app/open"><Phone><OpenLink /></Phone></Route>
               <Route path="/demo/app/receipt"><Phone><Receipt home="/demo/app" /></Phone></Route>
               <Route path="/demo/app"><Phone><Cart flow="app" /></Phone></Route>
-              <Route><Cart flow={flow} onFlow={setFlow} /></Route>
+              <Route path="/demo"><Cart flow={flow} onFlow={setFlow} /></Route>
+              <Route><NotFound home="/demo" label={t.home} /></Route>
             </Switch>
           </div>
           <Underneath transaction={transaction} flow={flow} />

@@ -6,7 +6,7 @@ import { REASONS } from "./reasons.ts";
 
 const texts = {
   leads: ["다음 상태:", "leads to"],
-  chart: ["이 상태에서는 상태도에 없는 일입니다:", "the chart has no such step from"],
+  chart: ["‘{}’에서는 갈 수 없는 단계", "the chart has no such step from ‘{}’"],
 } as const;
 type Props = {
   payment: Transaction;
@@ -25,7 +25,7 @@ export function Action(props: Props) {
   const isAllowed = payment.allowed_events.includes(event) && dry?.accepted !== false;
   const name = (status: keyof typeof STATUS) => within(STATUS[status].name, language);
   const reason = REASONS[dry?.reason ?? ""];
-  const why = reason ? within(reason, language) : `${t.chart} ‘${name(payment.status)}’`;
+  const why = reason ? within(reason, language) : t.chart.replace("{}", name(payment.status));
   const says = isAllowed ? dry?.target && `${t.leads} ‘${name(dry.target)}’` : dry && why;
   const id = `why-${event}`;
   return (

@@ -1,10 +1,11 @@
 import { useMemo } from "react";
 import { Link, Route, Switch } from "wouter";
 import { Frame } from "../app/Frame.tsx";
-import { Refused, Source, sourceAt } from "../api/client.ts";
-import { type Session, useSession, useSignOut } from "../api/session.ts";
+import { Source, sourceAt } from "../api/client.ts";
+import { isStranger, type Session, useSession, useSignOut } from "../api/session.ts";
 import { useTexts } from "../shared/language.tsx";
 import { useTitle } from "../shared/title.ts";
+import { NotFound } from "../shared/NotFound.tsx";
 import { Trouble } from "../shared/Trouble.tsx";
 import { Waiting } from "../shared/Waiting.tsx";
 import { Detail } from "./Detail.tsx";
@@ -26,11 +27,11 @@ export default function Console() {
   const t = useTexts(texts);
   const session = useSession();
   useTitle(t.title);
-  if (session.data) return <Inside session={session.data} />;
-  const isStranger = session.error instanceof Refused && session.error.status === 401;
+  const mustSignIn = isStranger(session.error);
+  if (session.data && !mustSignIn) return <Inside session={session.data} />;
   return (
     <Frame title={<Link href="/console">{t.title}</Link>}>
-      {isStranger ? <SignIn /> : session.isError ? <Trouble error={session.error} /> : <Waiting />}
+      {mustSignIn ? <SignIn /> : session.isError ? <Trouble error={session.error} /> : <Waiting />}
     </Frame>
   );
 }
@@ -51,10 +52,12 @@ function Inside(props: { session: Session }) {
   return (
     <Source value={source}>
       <Frame title={<Link href="/console">{t.title}</Link>} nav={nav}>
+        {leave.error && <Trouble error={leave.error} />}
         <Switch>
           <Route path="/console/unknown"><Unknowns /></Route>
           <Route path="/console/transactions/:id">{({ id }) => <Detail key={id} transaction={id} />}</Route>
-          <Route><List /></Route>
+          <Route path="/console"><List /></Route>
+          <Route><NotFound home="/console" label={t.transactions} /></Route>
         </Switch>
       </Frame>
     </Source>

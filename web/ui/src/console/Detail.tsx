@@ -1,4 +1,5 @@
 import { Link } from "wouter";
+import { isMissing } from "../api/client.ts";
 import { useLive } from "../api/live.ts";
 import { Chart } from "../chart/Chart.tsx";
 import { Log } from "../log/Log.tsx";
@@ -6,17 +7,19 @@ import { Proof } from "../log/Proof.tsx";
 import { Amounts } from "../payment/Amounts.tsx";
 import { useTexts } from "../shared/language.tsx";
 import { Status } from "../payment/Status.tsx";
+import { NotFound } from "../shared/NotFound.tsx";
 import { Trouble } from "../shared/Trouble.tsx";
 import { Waiting } from "../shared/Waiting.tsx";
 import { Actions } from "./Actions.tsx";
 import { Pending } from "./Pending.tsx";
 
-const texts = { back: ["← 거래 목록", "← Transactions"], chart: ["상태도", "Chart"] } as const;
+const texts = { back: ["← 거래 목록", "← Transactions"], list: ["거래 목록", "Transactions"], chart: ["상태도", "Chart"] } as const;
 
 /** One transaction: where it stands and how it came there, its money, and what can be done. */
 export function Detail(props: { transaction: string }) {
   const t = useTexts(texts);
   const { payment, entries, error, isLost } = useLive(props.transaction);
+  if (!payment && isMissing(error)) return <NotFound home="/console" label={t.list} />;
   if (!payment) return error ? <Trouble error={error} /> : <Waiting />;
   return (
     <div className="wide">

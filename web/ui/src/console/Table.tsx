@@ -15,17 +15,17 @@ const texts = {
   status: ["상태", "State"],
   amount: ["금액", "Amount"],
   refunded: ["환불", "Refunded"],
-  none: ["거래가 없습니다.", "No transactions."],
   more: ["더 보기", "More"],
   review: ["확인 필요", "Needs review"],
 } as const;
 
-export function Table(props: { found: ReturnType<typeof useTransactions> }) {
+/** Transactions line by line; on a narrow screen each is a small card. */
+export function Table(props: { found: ReturnType<typeof useTransactions>; none: string }) {
   const { found } = props;
   const t = useTexts(texts);
   if (!found.data) return found.isError ? <Trouble error={found.error} /> : <Waiting />;
   const rows = found.data.pages.flatMap((page) => page.data);
-  if (!rows.length) return <p className="dim">{t.none}</p>;
+  if (!rows.length) return <p className="none">{props.none}</p>;
   return (
     <>
       {found.isError && <Trouble error={found.error} />}
@@ -58,14 +58,14 @@ function Line(props: { row: Transaction }) {
   const show = (amount: number) => money(amount, row.currency, language);
   return (
     <tr>
-      <td className="nowrap">{moment(row.created_at, language)}</td>
-      <td><Link href={`/console/transactions/${row.id}`} className="mono">{row.order_id ?? row.id}</Link></td>
-      <td>{row.item_name ?? "—"}</td>
-      <td className="nowrap">
+      <td className="nowrap dim when">{moment(row.created_at, language)}</td>
+      <td className="order"><Link href={`/console/transactions/${row.id}`} className="mono">{row.order_id ?? row.id}</Link></td>
+      <td className="item">{row.item_name ?? "—"}</td>
+      <td className="nowrap state">
         <Status status={row.status} /> {row.needs_review && <span className="badge bad">{t.review}</span>}
       </td>
-      <td className="number">{show(row.amount)}</td>
-      <td className="number">{row.refunded_amount ? show(row.refunded_amount) : ""}</td>
+      <td className="number amount">{show(row.amount)}</td>
+      <td className="number back">{row.refunded_amount ? show(-row.refunded_amount) : ""}</td>
     </tr>
   );
 }

@@ -11,6 +11,7 @@ const texts = {
   approving: ["승인 결과를 기다림", "Waiting for the result of an approval"],
   refunding: ["환불 결과를 기다림", "Waiting for the result of a refund"],
   review: ["사람의 확인이 필요함", "A person should look"],
+  none: ["지금은 없습니다.", "None right now."],
 } as const;
 
 /** The queue of what nobody knows yet. */
@@ -24,11 +25,11 @@ export function Unknowns() {
       <h1 id="unknown">{t.title}</h1>
       <p className="dim">{t.about}</p>
       <h2>{t.approving}</h2>
-      <Table found={approving} />
+      <Table found={approving} none={t.none} />
       <h2>{t.refunding}</h2>
-      <Table found={refunding} />
+      <Table found={refunding} none={t.none} />
       <h2>{t.review}</h2>
-      <Table found={review} />
+      <Table found={review} none={t.none} />
     </section>
   );
 }

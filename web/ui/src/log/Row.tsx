@@ -4,7 +4,7 @@ import { clock } from "../shared/time.ts";
 
 const texts = {
   hash: ["해시", "hash"],
-  after: ["앞", "after"],
+  after: ["이전", "after"],
   transition: ["전이", "transition"],
   refusal: ["거절", "refusal"],
   evidence: ["증거", "evidence"],

@@ -12,7 +12,7 @@ const texts = {
   free: ["비과세", "Tax free"],
   captured: ["승인 금액", "Captured"],
   at: ["승인 시각", "Approved at"],
-  reference: ["카카오페이 거래 번호 (tid)", "KakaoPay's id (tid)"],
+  reference: ["카카오페이 tid", "KakaoPay tid"],
   refund: ["환불", "Refund"],
   kept: ["남은 금액", "Kept"],
 } as const;
@@ -36,13 +36,13 @@ export function Amounts(props: { payment: Transaction }) {
   const rows: [string, string, string?][] = [
     [t.order, payment.order_id ?? "—", "mono"],
     [t.method, `KakaoPay${method ? ` · ${within(method, language)}` : ""}`],
-    [t.supply, show(payment.amount - payment.vat_amount - payment.tax_free_amount)],
-    [t.vat, show(payment.vat_amount)],
   ];
+  if (payment.provider_ref) rows.push([t.reference, payment.provider_ref, "mono"]);
+  if (payment.approved_at) rows.push([t.at, moment(payment.approved_at, language)]);
+  rows.push([t.supply, show(payment.amount - payment.vat_amount - payment.tax_free_amount)]);
+  rows.push([t.vat, show(payment.vat_amount)]);
   if (payment.tax_free_amount) rows.push([t.free, show(payment.tax_free_amount)]);
   rows.push([t.amount, show(payment.amount), "strong"]);
-  if (payment.approved_at) rows.push([t.at, moment(payment.approved_at, language)]);
-  if (payment.provider_ref) rows.push([t.reference, payment.provider_ref, "mono"]);
   if (payment.captured_amount) rows.push([t.captured, show(payment.captured_amount), "strong"]);
   for (const refund of payment.refunds ?? [])
     rows.push([`${t.refund} · ${within(REFUND[refund.status], language)}`, show(-refund.amount)]);

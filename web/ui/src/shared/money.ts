@@ -21,5 +21,5 @@ function decimal(amount: number, places: number): string {
 /** What a person typed as an amount, in minor units of a currency without any; null if not one. */
 export function wholeAmount(text: string): number | null {
   const digits = text.replace(/[\s,₩원]/g, "");
-  return /^[1-9][0-9]{0,12}$/.test(digits) ? Number(digits) : null;
+  return /^(0|[1-9][0-9]{0,12})$/.test(digits) ? Number(digits) : null;
 }

@@ -2,7 +2,7 @@ import type { Language } from "./language.tsx";
 
 /** A moment for people, in their own time zone. */
 export function moment(at: string | number, language: Language): string {
-  const format = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" });
+  const format = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });
   return format.format(new Date(at));
 }
 
