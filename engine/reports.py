@@ -68,7 +68,9 @@ class Reports:
             return answer
 
     def _close(self, caller: Caller, transaction: str, event: str, reason: str | None) -> Answer:
-        _, row = self.payments.decisions.begin(caller, transaction)
+        known, row = self.payments.decisions.begin(caller, transaction)
+        if known is not None:
+            return known
         if row["provider_ref"] is not None and row["status"] == "ready":
             asked = self.payments.settlement.asking(row)
             truth = self._asked(row, row["provider_ref"])
