@@ -19,9 +19,9 @@ from engine.errors import StorageTrouble
 from engine.proofs import Tree
 from engine.store import Row, Store
 
-BATCH = 100
-"""Entries a commit: two milliseconds of the one write lock, for which callers wait."""
-BATCHES_A_ROUND = 200
+BATCH = 500
+"""Entries a commit: some milliseconds of the one write lock."""
+BATCHES_A_ROUND = 40
 LEASE_S = 10
 """A sequencer that died in the middle of a long queue is replaced after so long."""
 DRAIN_S = 30

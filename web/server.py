@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -30,8 +29,6 @@ LONGEST_HEAD = 32 * 1024
 """First line and headers; beyond it the answer is 400."""
 DRAIN_S = 25
 """How long SIGTERM waits for requests under way; with the rest of the exit it is under 30 s."""
-SWITCH_S = 0.001
-"""How long a thread that computes keeps the others waiting, as the audit role does requests."""
 _LOG = logging.getLogger("strada.serve")
 
 
@@ -118,7 +115,6 @@ def run(app: Flask, host: str, port: int, threads: int) -> None:
     drain = partial(server.task_dispatcher.shutdown, cancel_pending=False, timeout=DRAIN_S)
     server.task_dispatcher.shutdown = partial(_shut_down, app, drain)
     signal.signal(signal.SIGTERM, _end)
-    sys.setswitchinterval(SWITCH_S)
     _LOG.info("listening on http://%s:%s", host, server.effective_port)
     server.run()
 
