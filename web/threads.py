@@ -33,8 +33,8 @@ class Threads:
             if self._resting:
                 self._resting.pop().put(task)
             elif self._running < self._most:
-                self._running += 1
                 threading.Thread(target=self._serve, args=(task,), daemon=True).start()
+                self._running += 1  # not before: where no thread can be had there is none to end
             else:
                 self._waiting.append(task)
 
