@@ -582,29 +582,22 @@ def planted(bug: Bug) -> Iterator[Path | None]:
         yield copy if bug.old in text else None
 
 
+def tried(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What pytest says in a copy; raises TimeoutExpired where it does not end."""
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
+        cwd=copy,
+        env=dict(os.environ, PYTHONPATH=str(copy), PYTHONDONTWRITEBYTECODE="1"),
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_S,
+        check=False,
+    )
+
+
 def _first_red(copy: Path, tests: list[str]) -> str:
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-x",
-        "-q",
-        "--tb=no",
-        "-p",
-        "no:cacheprovider",
-        *tests,
-    ]
-    environment = dict(os.environ, PYTHONPATH=str(copy), PYTHONDONTWRITEBYTECODE="1")
     try:
-        done = subprocess.run(
-            command,
-            cwd=copy,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=LONGEST_S,
-            check=False,
-        )
+        done = tried(copy, "-x", "--tb=no", *tests)
     except subprocess.TimeoutExpired:
         return "caught: the tests no longer end"
     for line in done.stdout.splitlines():

@@ -8,13 +8,11 @@ Exit 0 when every bug was caught, 1 when one was missed.
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import time
 from pathlib import Path
 
-from faults.drill import LONGEST_S, Bug, planted
+from faults.drill import Bug, planted, tried
 
 MATRIX = "tests/faults/test_gateway_matrix.py"
 BUGS = (
@@ -161,18 +159,8 @@ def _seen(bug: Bug) -> list[str]:
 
 
 def _broken(copy: Path, row: str) -> list[str]:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
-    command += [f"{MATRIX}::test_a_hostile_gateway_never_gets_a_lie_out_of_us[{row}]"]
-    environment = dict(os.environ, PYTHONPATH=str(copy), PYTHONDONTWRITEBYTECODE="1")
-    done = subprocess.run(
-        command,
-        cwd=copy,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=LONGEST_S,
-        check=False,
-    )
+    test = f"{MATRIX}::test_a_hostile_gateway_never_gets_a_lie_out_of_us[{row}]"
+    done = tried(copy, "-p", "no:xdist", test)
     lines = [line.removeprefix("E").strip() for line in done.stdout.splitlines()]
     lines = [line.removeprefix("AssertionError: ") for line in lines]
     return [line for line in lines if line.startswith(f"{row}, ") and "Traceback" not in line]
