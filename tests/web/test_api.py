@@ -365,7 +365,7 @@ def test_problems_speak_korean_when_asked(site: Site) -> None:
 
 def test_every_answer_carries_its_request_id_and_no_secret(site: Site) -> None:
     answer = site.call("POST", "/transactions", raw=b'{"sk_test_canary": ')
-    assert answer.headers["Request-Id"] == answer.get_json()["request_id"]
+    assert answer.headers.getlist("Request-Id") == [answer.get_json()["request_id"]]
     assert "canary" not in answer.text
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert json.loads(answer.data)["instance"] == "/v1/transactions"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+import pytest
+
 from web.threads import Threads
 
 SOON_S = 10
@@ -59,15 +61,15 @@ def test_a_failing_task_costs_no_thread() -> None:
     threads.shutdown()
 
 
-def test_shutting_down_serves_or_cancels_what_waits() -> None:
-    for cancel_pending in (True, False):
-        threads, running, waiting = Threads(1), Task(), quick()
-        threads.add_task(running)
-        threads.add_task(waiting)
-        assert running.served.wait(SOON_S)
-        running.may_end.set()
-        threads.shutdown(cancel_pending, SOON_S)
-        assert waiting.cancelled or waiting.served.is_set()
+@pytest.mark.parametrize("cancel_pending", [True, False])
+def test_shutting_down_serves_or_cancels_what_waits(cancel_pending: bool) -> None:
+    threads, running, waiting = Threads(1), Task(), quick()
+    threads.add_task(running)
+    threads.add_task(waiting)
+    threads.shutdown(cancel_pending, 0.05)
+    running.may_end.set()
+    threads.shutdown(False, SOON_S)
+    assert (waiting.cancelled, waiting.served.is_set()) == (cancel_pending, not cancel_pending)
 
 
 def test_shutting_down_gives_up_on_what_does_not_end() -> None:
