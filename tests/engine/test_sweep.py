@@ -283,6 +283,16 @@ def test_a_refund_rejected_to_elsewhere_is_left_to_the_slow_path(house: House) -
     assert not taken(grown(rows, "refund_rejected", "completed", data))
 
 
+@pytest.mark.parametrize("event", ["refund_settled", "refund_found"])
+def test_money_given_back_in_part_leaves_no_refunded_payment(house: House, event: str) -> None:
+    rows = rows_of_stream(house, eventful(house))
+    place = max(number for number, row in enumerate(rows) if row[3] == event.encode())
+    fields = json.loads(rows[place][6])
+    other = {"refunded": "partially_refunded", "partially_refunded": "refunded"}[fields["target"]]
+    assert taken([*rows[:place], sealed(fields)])
+    assert not taken([*rows[:place], sealed(fields | {"target": other})])
+
+
 def test_a_second_completion_is_left_to_the_slow_path(house: House) -> None:
     txn = BUILD["partially_refunded"](house)
     rows = grown(rows_of_stream(house, txn), "complete", "completed", {})
