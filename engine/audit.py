@@ -162,6 +162,7 @@ class Audit:
         """Work until `stop` is set; then leave a last checkpoint."""
         while not stop.is_set():
             self._safely(self.run_once)
+            self._safely(self._ledger.store.backfill)
             stop.wait(max(self._clock.seconds(EVERY_S), 0.01))
         self._safely(self.close)
         self._ledger.store.close()
@@ -172,7 +173,7 @@ class Audit:
         self.checkpoints.keep(signed)
         return signed.checkpoint.size
 
-    def _safely(self, work: Callable[[], int]) -> None:
+    def _safely(self, work: Callable[[], object]) -> None:
         try:
             work()
         except LogBehind as behind:

@@ -51,7 +51,9 @@ errors. EBADF: the file was opened while it could only be read."""
 
 _PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1}
 CHECKPOINT_PAGES = 4000
-"""The write-ahead log goes into the file every 16 MB: one commit in some 300 pays for it."""
+"""A write-ahead log of 16 MB is moved into the file, off the hot path."""
+BACKSTOP_PAGES = 4 * CHECKPOINT_PAGES
+"""The commit that makes it so long moves it itself: nobody else did."""
 
 _TABLES = """
 CREATE TABLE merchants (
@@ -302,7 +304,7 @@ class DurableSqlite(APSWDatabase):  # type: ignore[misc]
     def open_writer(self) -> apsw.Connection:
         """A connection that belongs to no thread; whoever opened it closes it."""
         connection: apsw.Connection = self._connect()
-        connection.wal_autocheckpoint(CHECKPOINT_PAGES)
+        connection.wal_autocheckpoint(BACKSTOP_PAGES)
         return connection
 
 
@@ -329,6 +331,11 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__context__
+
+
+def pages_written(connection: apsw.Connection) -> int:
+    """How many pages a connection has written since this was last asked."""
+    return int(connection.status(apsw.SQLITE_DBSTATUS_CACHE_WRITE, True)[0])
 
 
 def _as_text(cursor: Any, number: int, value: Any) -> str:

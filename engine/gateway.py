@@ -123,6 +123,8 @@ class Gateways:
         return self._ask(row, lambda p, a: p.look_up(a, payment, limit))
 
     def _ask(self, row: Row, call: Callable[[Provider, Account], T]) -> T | Unknown:
+        if self._merchants.store.is_grouped:
+            raise RuntimeError("a gateway is asked before what was written is durable")
         try:
             return call(self.provider(row["provider"]), self.account_of(row))
         except GatewayTrouble as trouble:

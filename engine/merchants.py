@@ -50,27 +50,27 @@ class Merchants:
 
     def __init__(self, ledger: Ledger, vault: Vault) -> None:
         self._ledger = ledger
-        self._store = ledger.store
+        self.store = ledger.store
         self._vault = vault
 
     def get(self, name: str) -> Merchant:
         """A merchant by name; raises Missing."""
-        row = self._store.row("SELECT * FROM merchants WHERE name = ?", (name,))
+        row = self.store.row("SELECT * FROM merchants WHERE name = ?", (name,))
         if row is None:
             raise Missing("not_found")
         return _merchant(row)
 
     def all(self) -> list[Merchant]:
         """Every merchant, by name."""
-        return [_merchant(row) for row in self._store.rows("SELECT * FROM merchants ORDER BY name")]
+        return [_merchant(row) for row in self.store.rows("SELECT * FROM merchants ORDER BY name")]
 
     def ensure(self, name: str, actor: str) -> Merchant:
         """A merchant by name, made when absent; raises ValueError for an impossible name."""
         if not _NAME.fullmatch(name):
             raise ValueError("a merchant's name is 1 to 64 of A-Z a-z 0-9 . _ - (not first)")
-        with self._store.write():
-            if not self._store.row("SELECT 1 FROM merchants WHERE name = ?", (name,)):
-                self._store.execute(
+        with self.store.write():
+            if not self.store.row("SELECT 1 FROM merchants WHERE name = ?", (name,)):
+                self.store.execute(
                     "INSERT INTO merchants (name, origins, schemes, created_at) "
                     "VALUES (?, '[]', '[]', ?)",
                     (name, self._ledger.clock.now_us()),
@@ -83,8 +83,8 @@ class Merchants:
     ) -> Merchant:
         """Replace a merchant's return origins and app schemes (already normalised)."""
         settings = json.dumps([sorted(set(origins)), sorted(set(schemes))])
-        with self._store.write():
-            touched = self._store.execute(
+        with self.store.write():
+            touched = self.store.execute(
                 "UPDATE merchants SET origins = ?, schemes = ? WHERE name = ?",
                 (json.dumps(sorted(set(origins))), json.dumps(sorted(set(schemes))), name),
             )
@@ -106,8 +106,8 @@ class Merchants:
         text = f"sk_{'live' if live else 'test'}_{body}"
         now = self._ledger.clock.now_us()
         key = Key(new_id("key", now), name, frozenset(scopes))
-        with self._store.write():
-            self._store.execute(
+        with self.store.write():
+            self.store.execute(
                 "INSERT INTO api_keys (id, prefix, hash, merchant, scopes, created_at) "
                 "VALUES (?, ?, ?, ?, ?, ?)",
                 (key.id, _prefix(text), _hash(text), name, " ".join(sorted(key.scopes)), now),
@@ -118,8 +118,8 @@ class Merchants:
 
     def revoke_key(self, key_id: str, actor: str) -> None:
         """Make a key useless from now on; raises Missing."""
-        with self._store.write():
-            touched = self._store.execute(
+        with self.store.write():
+            touched = self.store.execute(
                 "UPDATE api_keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL",
                 (self._ledger.clock.now_us(), key_id),
             )
@@ -129,7 +129,7 @@ class Merchants:
 
     def list_keys(self) -> list[Row]:
         """Every key that is not revoked: id, prefix, merchant, scopes."""
-        rows = self._store.rows(
+        rows = self.store.rows(
             "SELECT id, prefix, merchant, scopes FROM api_keys WHERE revoked_at IS NULL ORDER BY id"
         )
         return [row | {"scopes": row["scopes"].split()} for row in rows]
@@ -138,7 +138,7 @@ class Merchants:
         """The key of this text, or None; the comparison takes constant time."""
         if not _KEY.fullmatch(text):
             return None
-        row = self._store.row(
+        row = self.store.row(
             "SELECT id, hash, merchant, scopes FROM api_keys "
             "WHERE prefix = ? AND revoked_at IS NULL",
             (_prefix(text),),
@@ -149,7 +149,7 @@ class Merchants:
 
     def key(self, key_id: str) -> Key | None:
         """A key by its id, unless it was revoked."""
-        row = self._store.row(
+        row = self.store.row(
             "SELECT id, merchant, scopes FROM api_keys WHERE id = ? AND revoked_at IS NULL",
             (key_id,),
         )
@@ -163,11 +163,11 @@ class Merchants:
         """Store a merchant's own gateway account, its credentials sealed."""
         self.ensure(name, actor)
         sealed = self._vault.seal_map(credentials, _about(name, provider))
-        with self._store.write():
-            self._store.execute(
+        with self.store.write():
+            self.store.execute(
                 "DELETE FROM accounts WHERE merchant = ? AND provider = ?", (name, provider)
             )
-            self._store.execute(
+            self.store.execute(
                 "INSERT INTO accounts (merchant, provider, account, sealed, created_at) "
                 "VALUES (?, ?, ?, ?, ?)",
                 (name, provider, account, sealed, self._ledger.clock.now_us()),
@@ -177,13 +177,13 @@ class Merchants:
 
     def accounts(self) -> list[Row]:
         """Every merchant's own account: merchant, provider, account."""
-        return self._store.rows(
+        return self.store.rows(
             "SELECT merchant, provider, account FROM accounts ORDER BY merchant, provider"
         )
 
     def credentials(self, name: str, provider: str) -> dict[str, str] | None:
         """A merchant's own credentials at a gateway, or None where the default account serves."""
-        row = self._store.row(
+        row = self.store.row(
             "SELECT sealed FROM accounts WHERE merchant = ? AND provider = ?", (name, provider)
         )
         if row is None:

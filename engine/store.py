@@ -19,11 +19,13 @@ import peewee
 from playhouse.migrations import Runner
 
 from engine.dialect import (
+    CHECKPOINT_PAGES,
     LOCK_WAIT_S,
     DurableSqlite,
     exclusive,
     may_have_lost_pages,
     needs_a_new_connection,
+    pages_written,
 )
 from engine.errors import StorageTrouble
 from engine.schema import scrub
@@ -61,7 +63,8 @@ class Store:
         self._poisoned: str | None = None
         self._turns = threading.Lock()
         self._writer: apsw.Connection | None = None
-        self._writing = threading.local()
+        self._written = 0
+        self._mine = _Mine()
         self.guard: Guard = Unguarded()
 
     def close(self) -> None:
@@ -112,15 +115,48 @@ class Store:
         """One short write transaction, durable when the block is left without an exception.
 
         There is none inside another: what belongs together is one block. Raises StorageTrouble when
-        the database cannot take it; constraint violations pass as peewee.IntegrityError.
+        the database cannot take it; constraint violations pass as peewee.IntegrityError. Inside
+        `together()` it is durable when that block is left.
+        """
+        if self._mine.group is not None:
+            with _storage_errors, self._mine.group.part():
+                yield
+            return
+        self.guard.before_write()
+        with _storage_errors, self._transaction(LOCK_WAIT_S):
+            yield
+
+    @contextmanager
+    def together(self, patience_s: float) -> Iterator[None]:
+        """Group commit: what this thread writes in the block is durable when it is left, or lost.
+
+        Each `write()` in it is a part that can fail alone, by an exception of its caller's or a
+        broken constraint; after any other failure nothing of the group is kept. Raises
+        StorageTrouble then, and before the block when its turn does not come within patience_s.
+        What the block reads is what stands in the group so far.
         """
         self.guard.before_write()
-        with _storage_errors, self._turn() as connection:
+        with _storage_errors, self._transaction(patience_s) as connection:
+            group = self._mine.group = _Group(connection)
             try:
-                self._writing.connection = connection
+                yield
+                group.close()
+            finally:
+                self._mine.group = None
+
+    @property
+    def is_grouped(self) -> bool:
+        """Whether this thread is inside `together()`: what it writes may yet be lost."""
+        return self._mine.group is not None
+
+    @contextmanager
+    def _transaction(self, patience_s: float) -> Iterator[apsw.Connection]:
+        with self._turn(patience_s) as connection:
+            try:
+                self._mine.connection = connection
                 connection.execute("BEGIN IMMEDIATE")
                 try:
-                    yield
+                    yield connection
                     if not connection.in_transaction:
                         raise StorageTrouble("SQLite gave the transaction up")
                     connection.execute("COMMIT")
@@ -132,7 +168,7 @@ class Store:
                 self._weigh_failure(connection, error)
                 raise
             finally:
-                self._writing.connection = None
+                self._mine.connection = None
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -149,27 +185,22 @@ class Store:
                     connection.execute("COMMIT")
 
     @contextmanager
-    def _turn(self) -> Iterator[apsw.Connection]:
+    def _turn(self, patience_s: float) -> Iterator[apsw.Connection]:
         """One writer of this process at a time, on one connection, whose cache is then always true.
 
-        All waiting together, for our own and for other processes, lasts LOCK_WAIT_S at most.
+        All waiting together, for our own and for other processes, lasts patience_s at most.
         """
         if self._connection().in_transaction:
-            raise RuntimeError("a write inside a write would wait for itself")
-        ends = None
-        if not self._turns.acquire(blocking=False):
-            ends = time.monotonic() + LOCK_WAIT_S
-            if not self._turns.acquire(timeout=LOCK_WAIT_S):
-                raise StorageTrouble("the database is locked")
+            raise RuntimeError(_INSIDE)
+        ends = time.monotonic() + patience_s
+        if not self._turns.acquire(timeout=patience_s):
+            raise StorageTrouble("the database is locked")
         try:
             if self._poisoned:  # looked at in our turn: the writer before us may have met it
                 raise StorageTrouble(self._poisoned)
-            if ends is not None:
-                self.writer.setbusytimeout(int(max(ends - time.monotonic(), 0) * 1000))
+            self.writer.setbusytimeout(int(max(ends - time.monotonic(), 0) * 1000))
             yield self.writer
         finally:
-            if ends is not None and self._writer is not None:
-                self._writer.setbusytimeout(int(LOCK_WAIT_S * 1000))
             self._turns.release()
 
     @property
@@ -192,9 +223,8 @@ class Store:
 
     def _connection(self) -> apsw.Connection:
         """The connection that writes, inside `write()`; else this thread's, which Peewee opened."""
-        writing: apsw.Connection | None = getattr(self._writing, "connection", None)
-        if writing is not None:
-            return writing
+        if self._mine.connection is not None:
+            return self._mine.connection
         connection: apsw.Connection = self.db.connection()
         return connection
 
@@ -202,6 +232,23 @@ class Store:
     def poisoned(self) -> str | None:
         """Why this process no longer writes, or None."""
         return self._poisoned
+
+    def backfill(self) -> None:
+        """Move a long write-ahead log into the file, so that no commit has to.
+
+        Most of it is moved while writers go on; they wait for the rest. Then the log begins anew.
+        """
+        with self._turns:
+            if self._writer is not None:
+                self._written += pages_written(self._writer)
+        if self._written < CHECKPOINT_PAGES:
+            return
+        self._written = 0
+        with _storage_errors:
+            connection = self._connection()
+            connection.wal_checkpoint()
+            with self._turns:
+                connection.wal_checkpoint()
 
     def scrub(self, vacuum: bool = False) -> bool:
         """Make deleted bytes unreadable in the files, too; False when a reader hindered it."""
@@ -229,6 +276,54 @@ def sqlite_path(url: str) -> Path:
             "STRADA_DATABASE_URL must look like sqlite:///strada.db or sqlite:////var/lib/strada.db"
         )
     return Path(url[len(prefix) :])
+
+
+class _Mine(threading.local):
+    """What a thread is in the middle of: the connection that it writes on, and its group."""
+
+    connection: apsw.Connection | None = None
+    group: _Group | None = None
+
+
+class _Group:
+    """The parts of one transaction: each may fail alone, unless the database failed it."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._inside = False
+        self._broken: BaseException | None = None
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """A write of the group; raises StorageTrouble once one was failed by the database."""
+        if self._inside:
+            raise RuntimeError(_INSIDE)
+        self.close()
+        self._inside = True
+        try:
+            self._connection.execute("SAVEPOINT part")
+            try:
+                yield
+            except BaseException:
+                self._connection.execute("ROLLBACK TO part")
+                raise
+            finally:
+                self._connection.execute("RELEASE part")
+        except apsw.ConstraintError:
+            raise
+        except (StorageTrouble, apsw.Error) as error:
+            self._broken = error
+            raise
+        finally:
+            self._inside = False
+
+    def close(self) -> None:
+        """Raise StorageTrouble unless all parts so far can be kept."""
+        if self._broken is not None or not self._connection.in_transaction:
+            raise StorageTrouble("another write of the group failed") from self._broken
+
+
+_INSIDE = "a write inside a write would wait for itself"
 
 
 class _StorageErrors:

@@ -22,6 +22,7 @@ from engine.resource import encode, for_client
 from web import console, faults, schemas
 from web.auth import CLIENT_EVENTS, Principal, authenticate
 from web.edge import bearer, body_of, idempotency_key, if_match, query_of, request_id
+from web.loop import Elsewhere
 from web.problems import Problem
 from web.responses import answer, json_response, problem_of, problem_response, problem_text
 from web.return_urls import UnsafeUrl, check_return_url
@@ -180,6 +181,8 @@ def _plain(event: str) -> Callable[[Principal, str, Mapping[str, Any]], Answer]:
 def _plainly(caller: Caller, transaction: str, event: str, reason: str | None) -> Answer:
     row = strada().ledger.load(transaction, caller.merchant)
     if row["flow"] == "reported" and event in ("cancel", "fail"):
+        if strada().store.is_grouped:
+            raise Elsewhere
         return strada().reports.close(caller, transaction, event, reason)
     return strada().payments.fire(caller, transaction, event, reason, row)
 

@@ -10,10 +10,11 @@ it, becomes `invalid_header` or `body_too_large` in problem+json.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
 
 from waitress.buffers import OverflowableBuffer
-from waitress.channel import HTTPChannel
+from waitress.channel import ClientDisconnected, HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError, TransferEncodingNotImplemented
 from waitress.receiver import ChunkedReceiver
 from waitress.task import ErrorTask, WSGITask
@@ -180,3 +181,33 @@ class Channel(HTTPChannel):
     parser_class = Parser
     task_class = Answer
     error_task_class = Refused
+    _held: list[bytes] | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether answers are kept back."""
+        return self._held is not None
+
+    def hold(self) -> None:
+        """Keep back what is written from now on."""
+        self._held = []
+
+    def let_go(self, instead: bytes | None = None) -> None:
+        """Send what was kept back, or something else instead of it."""
+        held, self._held = self._held or [], None
+        with suppress(ClientDisconnected):
+            super().write_soon(b"".join(held) if instead is None else instead)
+
+    def begin_again(self) -> None:
+        """Drop what was kept back, and make the request readable from its beginning."""
+        self._held = None
+        self.requests[0].get_body_stream().seek(0)
+
+    def write_soon(self, data: bytes) -> int:
+        """Send, or keep back."""
+        if self._held is None:
+            return int(super().write_soon(data))
+        if not self.connected:
+            raise ClientDisconnected
+        self._held.append(data)
+        return len(data)

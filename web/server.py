@@ -20,6 +20,7 @@ from engine.dialect import exclusive
 from engine.errors import LogBehind
 from web.app import create_app
 from web.framing import Channel
+from web.loop import Loop
 from web.threads import Threads
 from web.wiring import Strada
 
@@ -85,7 +86,7 @@ def start_roles(strada: Strada, stop: threading.Event) -> list[threading.Thread]
 def listen(app: Flask, host: str, port: int, threads: int) -> Any:
     """A waitress server bound to an address; raises Unservable when it is taken."""
     sockets: dict[int, Any] = {}
-    dispatcher: Any = Threads(threads)
+    dispatcher: Any = Loop(app.extensions["strada"].store, Threads(threads))
     try:
         server = create_server(
             app,
@@ -106,6 +107,9 @@ def listen(app: Flask, host: str, port: int, threads: int) -> Any:
         raise Unservable(f"cannot listen on {host}:{port}: {error.strerror}") from error
     for socket in sockets.values():
         socket.channel_class = Channel
+        if hasattr(socket, "trigger"):
+            socket.pull_trigger = dispatcher.waking(socket.pull_trigger)
+    server.asyncore = dispatcher
     return server
 
 
@@ -114,7 +118,8 @@ def run(app: Flask, host: str, port: int, threads: int) -> None:
     server = listen(app, host, port, threads)
     drain = partial(server.task_dispatcher.shutdown, cancel_pending=False, timeout=DRAIN_S)
     server.task_dispatcher.shutdown = partial(_shut_down, app, drain)
-    signal.signal(signal.SIGTERM, _end)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, partial(_end, server))
     _LOG.info("listening on http://%s:%s", host, server.effective_port)
     server.run()
 
@@ -127,8 +132,8 @@ def _shut_down(app: Flask, drain: Callable[[], object]) -> None:
     drain()
 
 
-def _end(number: int, frame: Any) -> None:
-    raise SystemExit(0)
+def _end(server: Any, number: int, frame: Any) -> None:
+    server.asyncore.end()
 
 
 def _lock_path(strada: Strada) -> Any:
