@@ -82,13 +82,14 @@ class Loop:
     # ---- what waitress calls
 
     def loop(self, timeout: float, map: dict[int, Any], use_poll: bool) -> None:
-        """Serve until `end()`, then raise SystemExit where nothing is under way."""
+        """Serve until all sockets are closed; after `end()`, raise SystemExit between requests."""
         self._thread, self._map = get_ident(), map
         while map and not self._over:
             wasyncore.poll2(0.0 if self._ready else timeout, map)
             if self._ready:
                 self._serve([self._ready.popleft() for _ in range(self._most())])
-        raise SystemExit
+        if self._over:
+            raise SystemExit
 
     def add_task(self, channel: Channel) -> None:
         """Have a channel's next request served."""
@@ -114,9 +115,10 @@ class Loop:
 
     def _serve(self, channels: list[Channel]) -> None:
         begun = time.monotonic()
-        for channel in self._each(one for one in channels if not _writes(one)):
+        writing = [channel for channel in channels if _writes(channel)]
+        for channel in self._each(one for one in channels if one not in writing):
             channel.let_go()
-        self._together([one for one in channels if _writes(one)])
+        self._together(writing)
         behind, self._behind = self._behind, []
         for channel in behind:
             self.add_task(channel)

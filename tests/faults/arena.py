@@ -45,6 +45,7 @@ from providers.kakaopay.client import KakaoPay
 from web.app import create_app
 from web.links import links
 from web.server import listen
+from web.threads import Threads
 from web.settings import Settings
 from web.wiring import Strada, default_accounts, guarded
 
@@ -61,7 +62,8 @@ T = TypeVar("T")
 class Arena:
     """A gateway, a server, a merchant, and a crowd of clients whose every call is recorded."""
 
-    def __init__(self, folder: Path, seed: int = 20_260_728) -> None:
+    def __init__(self, folder: Path, seed: int = 20_260_728, *, grouped: bool = False) -> None:
+        """grouped: the server's loop serves what is quick; else all calls race in threads."""
         self.shaker = Shaker(seed)
         self.offset_s = 0.0
         self.ledger_path = folder / "ledger.jsonl"
@@ -76,6 +78,8 @@ class Arena:
             1
         ]
         self._server = listen(create_app(self.strada), "127.0.0.1", self.ports["strada"], CROWD)
+        if not grouped:  # the loop would take what is quick one after another
+            self._server.task_dispatcher = Threads(CROWD)
         self._serving = threading.Thread(target=self._server.run, name="server")
         self._serving.start()
         self._crowd = ThreadPoolExecutor(CROWD)

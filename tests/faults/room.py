@@ -20,6 +20,7 @@ HELD_S = 30
 _HOLDER = """
 import apsw, select, sys
 connection = apsw.Connection(sys.argv[1])
+connection.setbusytimeout(5000)
 connection.execute("BEGIN IMMEDIATE")
 print("held", flush=True)
 select.select([sys.stdin], [], [], float(sys.argv[2]))
