@@ -343,6 +343,13 @@ class House:
         self.payments.approve(self.caller(), txn, "pg-token-1")
         return txn
 
+    def at_gateway(self, txn: str, user: str = "user-7", amount: int = 12_000) -> str:
+        """Prepare a payment at the gateway, as a client may by itself; its reference."""
+        order = Order("", txn, user, "o", "item", 1, amount, "KRW", 0, 0)
+        account = Account("told", "TC0ONETIME", {})
+        outcome = self.gateway.prepare(account, order, Urls("", "", ""), 1)
+        return str(outcome.reference)
+
     def get(self, txn: str) -> dict[str, Any]:
         return decode(self.payments.get(txn))
 

@@ -79,15 +79,24 @@ class Loop:
 
         return pull_from_afar
 
+    def begin(self, map: dict[int, Any]) -> None:
+        """Let this thread be the loop's, over these sockets."""
+        self._thread, self._map = get_ident(), map
+
+    def turn(self, timeout: float) -> None:
+        """Wait so many seconds for something to happen, read, and serve what is quick."""
+        wasyncore.poll2(0.0 if self._ready else timeout, self._map)
+        if self._ready:
+            most = min(len(self._ready), MOST_TOGETHER)
+            self._serve([self._ready.popleft() for _ in range(most)])
+
     # ---- what waitress calls
 
     def loop(self, timeout: float, map: dict[int, Any], use_poll: bool) -> None:
         """Serve until all sockets are closed; after `end()`, raise SystemExit between requests."""
-        self._thread, self._map = get_ident(), map
+        self.begin(map)
         while map and not self._over:
-            wasyncore.poll2(0.0 if self._ready else timeout, map)
-            if self._ready:
-                self._serve([self._ready.popleft() for _ in range(self._most())])
+            self.turn(timeout)
         if self._over:
             raise SystemExit
 
@@ -109,9 +118,6 @@ class Loop:
         return self._threads.shutdown(cancel_pending, timeout)
 
     # ---- one pass
-
-    def _most(self) -> int:
-        return min(len(self._ready), MOST_TOGETHER)
 
     def _serve(self, channels: list[Channel]) -> None:
         begun = time.monotonic()

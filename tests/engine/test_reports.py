@@ -7,7 +7,7 @@ from house import LOST, House
 
 from engine.errors import Conflict, GatewayTrouble, Invalid, Missing, Refusal
 from engine.payments import decode
-from engine.provider import Account, Order, Prepared, Urls
+from engine.provider import Prepared
 from engine.reports import Reports
 
 
@@ -16,17 +16,9 @@ def reports(house: House) -> Reports:
     return Reports(house.payments)
 
 
-def _at_gateway(house: House, txn: str, user: str = "user-7", amount: int = 12_000) -> str:
-    """What a client does at the gateway by itself: prepares a payment; returns its reference."""
-    order = Order("", txn, user, "o", "item", 1, amount, "KRW", 0, 0)
-    account = Account("told", "TC0ONETIME", {})
-    outcome = house.gateway.prepare(account, order, Urls("", "", ""), 1)
-    return str(outcome.reference)
-
-
 def test_a_reported_payment_is_bound_then_found_charged(house: House, reports: Reports) -> None:
     txn = house.create(flow="reported")
-    reference = _at_gateway(house, txn)
+    reference = house.at_gateway(txn)
     reports.ready(house.caller(), txn, reference)
     house.gateway.books[reference].captured = 12_000
     reports.approve(house.caller("key-0001"), txn, reference)
@@ -37,7 +29,7 @@ def test_a_reported_payment_is_bound_then_found_charged(house: House, reports: R
 
 def test_a_late_first_report_repeats_its_answer(house: House, reports: Reports) -> None:
     txn = house.create(flow="reported")
-    reference = _at_gateway(house, txn)
+    reference = house.at_gateway(txn)
     house.gateway.books[reference].captured = 12_000
     first = reports.ready(house.caller("key-0001"), txn, reference)
     assert decode(first)["status"] == "approved"
@@ -47,7 +39,7 @@ def test_a_late_first_report_repeats_its_answer(house: House, reports: Reports) 
 
 def test_a_reported_charge_partly_refunded_is_approved(house: House, reports: Reports) -> None:
     txn = house.create(flow="reported")
-    reference = _at_gateway(house, txn)
+    reference = house.at_gateway(txn)
     reports.ready(house.caller(), txn, reference)
     charge = house.gateway.books[reference]
     charge.captured, charge.refunded, charge.vat = 12_000, 1_000, 91
@@ -58,7 +50,7 @@ def test_a_reported_charge_partly_refunded_is_approved(house: House, reports: Re
 
 def test_a_report_of_nothing_charged_changes_nothing(house: House, reports: Reports) -> None:
     txn = house.create(flow="reported")
-    reference = _at_gateway(house, txn)
+    reference = house.at_gateway(txn)
     reports.ready(house.caller(), txn, reference)
     with pytest.raises(Conflict) as caught:
         reports.approve(house.caller(), txn, reference)
@@ -70,9 +62,9 @@ def test_a_report_of_nothing_charged_changes_nothing(house: House, reports: Repo
 def test_a_stolen_reference_is_not_bound(house: House, reports: Reports, theft: str) -> None:
     txn, victim = house.create(flow="reported"), house.create(flow="reported")
     reference = {
-        "another": lambda: _at_gateway(house, victim),
-        "user": lambda: _at_gateway(house, txn, user="user-8"),
-        "amount": lambda: _at_gateway(house, txn, amount=11_999),
+        "another": lambda: house.at_gateway(victim),
+        "user": lambda: house.at_gateway(txn, user="user-8"),
+        "amount": lambda: house.at_gateway(txn, amount=11_999),
         "nobody": lambda: "T0000000000000000000",
     }[theft]()
     with pytest.raises(Invalid) as caught:
@@ -84,7 +76,7 @@ def test_a_stolen_reference_is_not_bound(house: House, reports: Reports, theft: 
 
 def test_a_squatter_cannot_keep_the_owner_out(house: House, reports: Reports) -> None:
     owner, squatter = house.create(flow="reported"), house.create(flow="reported")
-    reference = _at_gateway(house, owner)
+    reference = house.at_gateway(owner)
     with pytest.raises(Invalid):
         reports.ready(house.caller(), squatter, reference)
     assert reports.ready(house.caller(), owner, reference).code == "ok"
@@ -92,8 +84,8 @@ def test_a_squatter_cannot_keep_the_owner_out(house: House, reports: Reports) ->
 
 def test_a_bound_payment_takes_no_other_reference(house: House, reports: Reports) -> None:
     txn = house.create(flow="reported")
-    reports.ready(house.caller(), txn, _at_gateway(house, txn))
-    second = _at_gateway(house, txn)
+    reports.ready(house.caller(), txn, house.at_gateway(txn))
+    second = house.at_gateway(txn)
     house.gateway.books[second].captured = 12_000
     with pytest.raises(Invalid):
         reports.approve(house.caller(), txn, second)
@@ -102,7 +94,7 @@ def test_a_bound_payment_takes_no_other_reference(house: House, reports: Reports
 
 def test_a_silent_gateway_means_try_again(house: House, reports: Reports) -> None:
     txn = house.create(flow="reported")
-    reference = _at_gateway(house, txn)
+    reference = house.at_gateway(txn)
     house.gateway.script["look_up"] = [LOST]
     with pytest.raises(GatewayTrouble):
         reports.ready(house.caller(), txn, reference)
@@ -111,7 +103,7 @@ def test_a_silent_gateway_means_try_again(house: House, reports: Reports) -> Non
 
 def test_cancelling_finds_a_charge_instead(house: House, reports: Reports) -> None:
     txn = house.create(flow="reported")
-    reference = _at_gateway(house, txn)
+    reference = house.at_gateway(txn)
     reports.ready(house.caller(), txn, reference)
     house.gateway.books[reference].captured = 12_000
     with pytest.raises(Conflict) as caught:
@@ -122,7 +114,7 @@ def test_cancelling_finds_a_charge_instead(house: House, reports: Reports) -> No
 
 def test_expiry_finds_a_charge_instead(house: House, reports: Reports) -> None:
     txn = house.create(flow="reported")
-    reference = _at_gateway(house, txn)
+    reference = house.at_gateway(txn)
     reports.ready(house.caller(), txn, reference)
     house.gateway.books[reference].captured = 12_000
     house.work(905, step=100)
@@ -132,7 +124,7 @@ def test_expiry_finds_a_charge_instead(house: House, reports: Reports) -> None:
 def test_a_report_on_a_closed_payment_finds_its_charge(house: House, reports: Reports) -> None:
     txn = house.create(flow="reported", expires_in=60)
     house.work(65)
-    reference = _at_gateway(house, txn)
+    reference = house.at_gateway(txn)
     house.gateway.books[reference].captured = 12_000
     with pytest.raises(Conflict):
         reports.approve(house.caller(), txn, reference)
@@ -141,7 +133,7 @@ def test_a_report_on_a_closed_payment_finds_its_charge(house: House, reports: Re
 
 def test_a_close_with_its_key_is_decided_once(house: House, reports: Reports) -> None:
     txn = house.create(flow="reported")
-    reports.ready(house.caller(), txn, _at_gateway(house, txn))
+    reports.ready(house.caller(), txn, house.at_gateway(txn))
     first = reports.close(house.caller("key-0001"), txn, "cancel", None)
     asked = len(house.gateway.calls)
     again = reports.close(house.caller("key-0001"), txn, "cancel", None)
@@ -151,7 +143,7 @@ def test_a_close_with_its_key_is_decided_once(house: House, reports: Reports) ->
 
 def test_a_charge_beyond_belief_is_answered_as_unknown(house: House, reports: Reports) -> None:
     txn = house.create(flow="reported")
-    reference = _at_gateway(house, txn)
+    reference = house.at_gateway(txn)
     reports.ready(house.caller(), txn, reference)
     charge = house.gateway.books[reference]
     charge.captured, charge.refunded = 12_000, 12_001
@@ -163,7 +155,7 @@ def test_a_look_up_that_answers_something_else_is_refused(house: House, reports:
     txn = house.create(flow="reported")
     house.gateway.script["look_up"] = [Prepared(b"{}", "T1", {}, 0)]
     with pytest.raises(Refusal) as raised:
-        reports.ready(house.caller(), txn, _at_gateway(house, txn))
+        reports.ready(house.caller(), txn, house.at_gateway(txn))
     assert raised.value.code == "gateway_surprise"
     assert house.status(txn) == "created"
 

@@ -45,8 +45,8 @@ from providers.kakaopay.client import KakaoPay
 from web.app import create_app
 from web.links import links
 from web.server import listen
-from web.threads import Threads
 from web.settings import Settings
+from web.threads import Threads
 from web.wiring import Strada, default_accounts, guarded
 
 CROWD = 40

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faults.crash_bugs import CRASH_BUGS
+from faults.grouping import GROUPING
 from faults.verifying import VERIFYING
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -538,7 +539,7 @@ BUGS = (
         "tests/engine/test_reports.py",
     ),
 )
-BUGS += tuple(Bug(*one) for one in VERIFYING)
+BUGS += tuple(Bug(*one) for one in (*VERIFYING, *GROUPING))
 
 
 def main() -> int:

@@ -1,0 +1,22 @@
+"""Bugs for the drill: what one commit for many requests must not lose.
+
+Each is name, promise, file, the defence as it stands, what becomes of it, and its tests.
+"""
+
+_LOOP = "tests/web/test_loop.py"
+_STORE, _WEB = "engine/store.py", "web/loop.py"
+
+GROUPING: tuple[tuple[str, str, str, str, str, str], ...] = (
+    ("group: answers before the commit", "P5", _WEB, "                answered = self._each(channels)\n", "                answered = self._each(channels)\n                [channel.let_go() for channel in answered]\n", f"{_LOOP}::test_what_a_pass_has_read_shares_one_commit_and_waits_for_it"),
+    ("group: told kept when it was not", "P5", _WEB, "channel.let_go(_refusal(trouble))", "channel.let_go()", f"{_LOOP}::test_a_group_that_was_not_kept_is_told_so_and_poisons"),
+    ("group: goes on after a failure", "P5", _STORE, "if self._broken is not None or not self._connection.in_transaction:", "if False:", f"{_LOOP}::test_a_group_that_swallowed_a_failure_is_not_kept"),
+    ("group: a part is not undone", "P6", _STORE, '                self._connection.execute("ROLLBACK TO part")\n', "                pass\n", f"{_LOOP}::test_a_part_that_fails_is_undone_alone"),
+    ("group: reads what was before it", "P13", _STORE, "if self._mine.connection is not None:", 'if self._mine.connection is not None and getattr(self._mine.group, "_inside", True):', f"{_LOOP}::test_one_payment_asked_for_by_many_at_once_is_decided_once"),
+    ("group: a gateway is asked in it", "P2", "engine/gateway.py", "if self._merchants.store.is_grouped:", "if False:", f"{_LOOP}::test_no_gateway_is_asked_inside_a_group"),
+    ("loop: asks gateways itself", "P12", "web/api.py", "        if strada().store.is_grouped:\n            raise Elsewhere\n", "", f"{_LOOP}::test_what_asks_a_gateway_is_served_by_a_thread_and_whole"),
+    ("loop: a request begun again lost its body", "P6", "web/framing.py", "        self.requests[0].get_body_stream().seek(0)\n", "", f"{_LOOP}::test_what_asks_a_gateway_is_served_by_a_thread_and_whole"),
+    ("loop: answers overtake", "P15", _WEB, "elif channel.is_held:", "elif False:", f"{_LOOP}::test_a_slow_request_behind_a_quick_one_does_not_overtake_it"),
+    ("loop: waits for other writers", "P16", _WEB, "PATIENCE_S = 0.02", "PATIENCE_S = 20.0", f"{_LOOP}::test_a_writer_that_holds_the_database_keeps_nobody_who_reads"),
+    ("loop: waits for a slow disk", "P16", _WEB, "        if time.monotonic() - begun > SLOW_S:\n            self._rest()\n", "", f"{_LOOP}::test_a_slow_pass_leaves_the_next_to_threads"),
+    ("loop: refusals that pages cannot read", "P16", _WEB, '        and "ORIGIN" not in request.headers\n', "", f"{_LOOP}::test_a_page_of_another_origin_may_read_that_it_was_not_kept"),
+)  # fmt: skip
