@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from flask import Flask
-from waitress.server import BaseWSGIServer, create_server
+from waitress.server import create_server
 
 from engine.dialect import exclusive
 from engine.errors import LogBehind
@@ -107,7 +107,7 @@ def listen(app: Flask, host: str, port: int, threads: int) -> Any:
         raise Unservable(f"cannot listen on {host}:{port}: {error.strerror}") from error
     for socket in sockets.values():
         socket.channel_class = Channel
-        if isinstance(socket, BaseWSGIServer):
+        if hasattr(socket, "task_dispatcher"):
             socket.pull_trigger = dispatcher.waking(socket.pull_trigger)
     server.asyncore = dispatcher
     return server
