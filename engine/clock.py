@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 MICROS = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -41,8 +42,13 @@ def rfc3339(micros: int | None) -> str | None:
     """Render UTC microseconds as `2026-11-23T01:15:00.000000Z`."""
     if micros is None:
         return None
-    moment = _EPOCH + timedelta(microseconds=micros)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    seconds, part = divmod(micros, MICROS)
+    return f"{_second(seconds)}.{part:06d}Z"
+
+
+@lru_cache(4096)  # many moments of one answer, and of neighbours, share their second
+def _second(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def parse_rfc3339(text: str) -> int:

@@ -37,10 +37,11 @@ SLOW_S = 0.25
 REST_S = 5.0
 """For so long threads serve everything, after a pass that was slow or did not get its turn."""
 _LOG = logging.getLogger("strada.serve")
-_QUICK = {
+QUICK = {
     "GET": re.compile(r"/v1/transactions/[a-z0-9_]+"),
     "POST": re.compile(r"/v1/transactions(?:/[a-z0-9_]+/(?:complete|cancel|fail))?"),
 }
+"""Method → the paths of what asks no gateway and writes once at most."""
 
 
 class Elsewhere(BaseException):
@@ -169,7 +170,7 @@ class Loop:
 def _is_quick(channel: Channel) -> bool:
     """Whether the loop may serve a request; pages of other origins need headers that Flask adds."""
     request: Any = channel.requests[0]
-    pattern = _QUICK.get(request.command)
+    pattern = QUICK.get(request.command)
     return (
         pattern is not None
         and not request.error

@@ -56,7 +56,7 @@ CRASH_BUGS = (
         "engine/store.py",
         '                connection.execute("BEGIN IMMEDIATE")\n'
         "                try:\n"
-        "                    yield\n"
+        "                    yield connection\n"
         "                    if not connection.in_transaction:\n"
         '                        raise StorageTrouble("SQLite gave the transaction up")\n'
         '                    connection.execute("COMMIT")\n',
@@ -66,7 +66,7 @@ CRASH_BUGS = (
         '                late = lambda: connection.in_transaction and connection.execute("COMMIT")\n'
         "                threading.Timer(0.3, late).start()\n"
         "                try:\n"
-        "                    yield\n",
+        "                    yield connection\n",
         f"{_LIVES}[paid-send]",
     ),
     (
@@ -127,7 +127,7 @@ CRASH_BUGS = (
         "die of SIGTERM",
         "P4",
         "web/server.py",
-        "    signal.signal(signal.SIGTERM, _end)\n",
+        "    for number in (signal.SIGTERM, signal.SIGINT):\n        signal.signal(number, partial(_end, server))\n",
         "",
         f"{_SIGTERM}::test_sigterm_under_load_keeps_every_acknowledged_step",
     ),

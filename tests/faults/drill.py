@@ -429,8 +429,8 @@ BUGS = (
         "look for poison before the turn",
         "P16",
         "engine/store.py",
-        '        ends = None\n        if not self._turns.acquire(blocking=False):\n            ends = time.monotonic() + LOCK_WAIT_S\n            if not self._turns.acquire(timeout=LOCK_WAIT_S):\n                raise StorageTrouble("the database is locked")\n        try:\n            if self._poisoned:  # looked at in our turn: the writer before us may have met it\n                raise StorageTrouble(self._poisoned)\n',
-        '        ends = None\n        if self._poisoned:\n            raise StorageTrouble(self._poisoned)\n        if not self._turns.acquire(blocking=False):\n            ends = time.monotonic() + LOCK_WAIT_S\n            if not self._turns.acquire(timeout=LOCK_WAIT_S):\n                raise StorageTrouble("the database is locked")\n        try:\n',
+        '        ends = time.monotonic() + patience_s\n        if not self._turns.acquire(timeout=patience_s):\n            raise StorageTrouble("the database is locked")\n        try:\n            if self._poisoned:  # looked at in our turn: the writer before us may have met it\n                raise StorageTrouble(self._poisoned)\n',
+        '        if self._poisoned:\n            raise StorageTrouble(self._poisoned)\n        ends = time.monotonic() + patience_s\n        if not self._turns.acquire(timeout=patience_s):\n            raise StorageTrouble("the database is locked")\n        try:\n',
         f"{_STORAGE}::test_a_writer_that_waited_meets_the_poison",
     ),
     Bug(
@@ -461,8 +461,8 @@ BUGS = (
         "writers wait one after the other",
         "P16",
         "engine/store.py",
-        '            ends = time.monotonic() + LOCK_WAIT_S\n            if not self._turns.acquire(timeout=LOCK_WAIT_S):\n                raise StorageTrouble("the database is locked")\n',
-        "            self._turns.acquire()\n",
+        '        ends = time.monotonic() + patience_s\n        if not self._turns.acquire(timeout=patience_s):\n            raise StorageTrouble("the database is locked")\n',
+        "        self._turns.acquire()\n        ends = time.monotonic() + patience_s\n",
         f"{_REAL}::test_a_long_lock_is_told_to_all_who_wait",
     ),
     Bug(

@@ -133,7 +133,7 @@ class Hasty(Store):
 
     @contextmanager
     def write(self) -> Iterator[None]:
-        connection = self._writing.connection = self.writer
+        connection = self._mine.connection = self.writer
         if connection.in_transaction:
             connection.execute("COMMIT")
         connection.execute("BEGIN IMMEDIATE")

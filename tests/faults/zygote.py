@@ -26,6 +26,7 @@ from typing import Any
 from faults import points
 
 from engine import dialect
+from web import loop
 from web.cli import COMMANDS
 from web.cli import main as strada
 
@@ -87,8 +88,9 @@ def _become(order: Mapping[str, Any]) -> None:
     os.chdir(Path(order["output"]).parent)
     sys.argv = ["strada", *order["argv"]]
     _shift(order["clock"])
-    dialect.CHECKPOINT_PAGES = CHECKPOINT_PAGES
-    if order["gate"]:
+    dialect.BACKSTOP_PAGES = CHECKPOINT_PAGES
+    if order["gate"]:  # strace is coming, which counts calls thread by thread: one serves all
+        loop.QUICK.clear()
         _wait_for(Path(order["gate"]))
     if order["fault"]:
         points.arm(**order["fault"])
