@@ -19,9 +19,11 @@ from engine.errors import StorageTrouble
 from engine.proofs import Tree
 from engine.store import Row, Store
 
-BATCH = 500
-"""Entries a commit: some milliseconds of the one write lock."""
-BATCHES_A_ROUND = 40
+BATCH = 100
+"""Entries a commit: a millisecond or two of the one write lock."""
+BATCHES_A_ROUND = 200
+REST_S = 0.005
+"""Between the batches of a round: requests under way go first."""
 LEASE_S = 10
 """A sequencer that died in the middle of a long queue is replaced after so long."""
 DRAIN_S = 30
@@ -78,6 +80,7 @@ class Sequencer:
             step, after = self._step(after)
             if step != "more":
                 break
+            self._clock.sleep(REST_S)
         return self._tree.size() - before
 
     def drain(self, within_s: float = DRAIN_S) -> int:

@@ -64,6 +64,7 @@ class Store:
         self._turns = threading.Lock()
         self._writer: apsw.Connection | None = None
         self._written = 0
+        self._names: dict[str, tuple[str, ...]] = {}
         self._mine = _Mine()
         self.guard: Guard = Unguarded()
 
@@ -78,11 +79,20 @@ class Store:
         """All rows of a query, as dicts."""
         with _storage_errors:
             cursor = self._connection().execute(sql, params)
+            names = self._names.get(sql)
+            if names is None:
+                try:
+                    names = tuple(column[0] for column in cursor.getdescription())
+                except apsw.ExecutionCompleteError:  # apsw's way to say that there is no row
+                    return []
+                if len(self._names) < _NAMED:
+                    self._names[sql] = names
             try:
-                names = [column[0] for column in cursor.getdescription()]
-            except apsw.ExecutionCompleteError:  # apsw's way to say that there is no row
-                return []
-            return [dict(zip(names, row, strict=True)) for row in cursor]
+                return [dict(zip(names, row, strict=True)) for row in cursor]
+            except ValueError:  # somebody has added a column
+                self._names.clear()
+                cursor.close()
+                return self.rows(sql, params)
 
     def row(self, sql: str, params: Sequence[Any] = ()) -> Row | None:
         """The first row of a query as a dict, or None."""
@@ -323,6 +333,8 @@ class _Group:
             raise StorageTrouble("another write of the group failed") from self._broken
 
 
+_NAMED = 500
+"""Statements whose columns are remembered, at most."""
 _INSIDE = "a write inside a write would wait for itself"
 
 

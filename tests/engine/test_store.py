@@ -211,3 +211,12 @@ def test_a_reader_hinders_emptying_the_log_of_writes(house: House) -> None:
     assert house.store.scrub() is False
     reader.close()
     assert house.store.scrub() is True
+
+
+def test_a_column_that_somebody_adds_is_read_from_then_on(house: House) -> None:
+    statement = "SELECT * FROM settings"
+    assert "added" not in house.store.rows(statement)[0]
+    other = apsw.Connection(str(house.store.path))
+    other.execute("ALTER TABLE settings ADD COLUMN added TEXT")
+    other.close()
+    assert "added" in house.store.rows(statement)[0]
