@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -188,6 +189,22 @@ def test_complete_and_refund_at_once_leave_a_state_of_the_chart(
         race.won[next(event for event in log if event in ("complete", "refund"))] += 1
     assert race.won.keys() == {"complete", "refund"}
     assert met(race, before, CAS) >= ROUNDS // 2
+
+
+def test_the_loop_beside_threads_decides_as_they_do(tmp_path: Path) -> None:
+    arena = Arena(tmp_path, grouped=True)
+    for number in range(ROUNDS):
+        txn = arena.approved()
+        complete, refund = partial(arena.fire, txn, "complete"), partial(arena.refund, txn, 500)
+        again = partial(arena.fire, txn, "complete", key=f"loop-key-{number}")
+        arena.together(complete, refund, again, refund, again, complete, ahead=number)
+        found = arena.get(txn).answer
+        assert found["needs_review"] is None
+        assert arena.moved(txn) == (12_000, found["refunded_amount"])
+    report = verify(arena.reader)
+    arena.close()
+    assert report.whole, report.findings
+    assert arena.shaker.met["written in a group"] >= ROUNDS
 
 
 def test_preparing_many_times_at_once_asks_the_gateway_once(

@@ -44,6 +44,7 @@ class UnsteadyStore(Store):
         if self.before is not None:
             self.before()
         self._shaker.wait()
+        self._shaker.met["written in a group"] += self.is_grouped
         try:
             with super().write():
                 yield
