@@ -330,7 +330,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     """What SQLite said: peewee raises its own while handling it, and so does a failed rollback."""
     while error is not None:
         yield error
-        error = error.__context__
+        error = error.__cause__ or error.__context__
 
 
 def pages_written(connection: apsw.Connection) -> int:

@@ -135,20 +135,19 @@ class Loop:
     def _together(self, channels: list[Channel]) -> None:
         if not channels:
             return
-        answered: list[Channel] = []
+        answered: list[Channel] | None = None
+        refusal = None
         try:
             with self._store.together(PATIENCE_S):
                 answered = self._each(channels)
         except StorageTrouble as trouble:
-            if not answered:
-                self._rest()
-                for channel in channels:
-                    self._threads.add_task(channel)
-            for channel in answered:
-                channel.let_go(_refusal(trouble))
-        else:
-            for channel in answered:
-                channel.let_go()
+            refusal = _refusal(trouble)
+        if answered is None:
+            self._rest()
+            for channel in channels:
+                self._threads.add_task(channel)
+        for channel in answered or ():
+            channel.let_go(refusal)
 
     def _each(self, channels: Iterable[Channel]) -> list[Channel]:
         """Serve requests, keeping their answers; returns the channels of those that have one."""
@@ -161,6 +160,9 @@ class Loop:
             except Elsewhere:
                 channel.begin_again()
                 self._threads.add_task(channel)
+            except Exception:  # no app's, whose own are answers: the loop goes on
+                _LOG.exception("serving %r failed", channel)
+                channel.cancel()
         return answered
 
     def _rest(self) -> None:

@@ -8,8 +8,9 @@ _STORE, _WEB = "engine/store.py", "web/loop.py"
 
 GROUPING: tuple[tuple[str, str, str, str, str, str], ...] = (
     ("group: answers before the commit", "P5", _WEB, "                answered = self._each(channels)\n", "                answered = self._each(channels)\n                [channel.let_go() for channel in answered]\n", f"{_LOOP}::test_what_a_pass_has_read_shares_one_commit_and_waits_for_it"),
-    ("group: told kept when it was not", "P5", _WEB, "channel.let_go(_refusal(trouble))", "channel.let_go()", f"{_LOOP}::test_a_group_that_was_not_kept_is_told_so_and_poisons"),
+    ("group: told kept when it was not", "P5", _WEB, "refusal = _refusal(trouble)\n", "refusal = None\n", f"{_LOOP}::test_a_group_that_was_not_kept_is_told_so_and_poisons"),
     ("group: goes on after a failure", "P5", _STORE, "if self._broken is not None or not self._connection.in_transaction:", "if False:", f"{_LOOP}::test_a_group_that_swallowed_a_failure_is_not_kept"),
+    ("group: a part that lost a write poisons nothing", "P16", "engine/dialect.py", "error = error.__cause__ or error.__context__", "error = error.__context__", f"{_LOOP}::test_a_write_lost_within_a_part_poisons_too"),
     ("group: a part is not undone", "P6", _STORE, '                self._connection.execute("ROLLBACK TO part")\n', "                pass\n", f"{_LOOP}::test_a_part_that_fails_is_undone_alone"),
     ("group: reads what was before it", "P13", _STORE, "if self._mine.connection is not None:", 'if self._mine.connection is not None and getattr(self._mine.group, "_inside", True):', f"{_LOOP}::test_one_payment_asked_for_by_many_at_once_is_decided_once"),
     ("group: a gateway is asked in it", "P2", "engine/gateway.py", "if self._merchants.store.is_grouped:", "if False:", f"{_LOOP}::test_no_gateway_is_asked_inside_a_group"),

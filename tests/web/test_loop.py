@@ -14,7 +14,7 @@ from typing import Any
 
 import apsw
 import pytest
-from faults.counter import Counter, disk_full, failed_sync, opened
+from faults.counter import Counter, disk_full, failed_sync, failed_write, opened
 from house import House
 from storefront import Site
 from waitress import wasyncore
@@ -53,7 +53,11 @@ class Desk:
         """Send one request a connection, all before the loop looks; the answers, in their order."""
         for wire, request in zip(self.wires, requests, strict=False):
             wire.sendall(request)
-        return [self._answer(wire) for wire in self.wires[: len(requests)]]
+        return [self.answer(wire) for wire in self.wires[: len(requests)]]
+
+    def channels(self) -> list[Any]:
+        """The server's ends of the connections."""
+        return list(self._server.active_channels.values())
 
     def silent(self) -> bool:
         """Whether no caller has been told anything."""
@@ -67,7 +71,8 @@ class Desk:
         lines += ["Content-Type: application/json"] if data else []
         return "\r\n".join([*lines, "", ""]).encode() + data
 
-    def _answer(self, wire: socket.socket) -> tuple[int, dict[str, str], Any]:
+    def answer(self, wire: socket.socket) -> tuple[int, dict[str, str], Any]:
+        """The next answer on a connection: status, headers, body."""
         ends, got = time.monotonic() + SOON_S, b""
         while b"\r\n\r\n" not in got or len(got) < _length(got):
             assert time.monotonic() < ends, got
@@ -187,6 +192,19 @@ def test_a_slow_request_behind_a_quick_one_does_not_overtake_it(desk: Desk) -> N
     assert (status, body["object"]) == (200, "transaction")
 
 
+def test_a_request_that_cannot_be_served_ends_its_connection_alone(desk: Desk) -> None:
+    txns = [desk.site.house.create() for _ in range(2)]
+    port = desk.wires[0].getsockname()[1]
+    lost = next(one for one in desk.channels() if one.addr[1] == port)
+    lost.service = dict[str, str]().popitem
+    for wire, asked in zip(desk.wires, cancels(desk, txns), strict=False):
+        wire.sendall(asked)
+    assert desk.answer(desk.wires[1])[0] == 200
+    desk.loop.turn(0)
+    assert desk.wires[0].recv(1) == b""
+    assert desk.site.house.status(txns[0]) == "created"
+
+
 # ---- a database that cannot
 
 
@@ -198,11 +216,11 @@ def test_a_writer_that_holds_the_database_keeps_nobody_who_reads(desk: Desk) -> 
     begun = time.monotonic()
     desk.wires[0].sendall(desk.request("POST", f"/{txn}/cancel"))
     desk.wires[1].sendall(desk.request("GET", f"/{txn}"))
-    assert desk._answer(desk.wires[1])[2]["status"] == "created"
+    assert desk.answer(desk.wires[1])[2]["status"] == "created"
     assert time.monotonic() - begun < LOCK_WAIT_S
     holder.execute("ROLLBACK")
     holder.close()
-    assert desk._answer(desk.wires[0])[0] == 200  # a thread waited for it
+    assert desk.answer(desk.wires[0])[0] == 200  # a thread waited for it
 
 
 def test_a_slow_pass_leaves_the_next_to_threads(desk: Desk) -> None:
@@ -261,6 +279,19 @@ def test_a_group_that_was_not_kept_is_told_so_and_poisons(counter: Counter) -> N
     answers = desk.ask(*cancels(desk, txns))
     assert fault.fired
     assert {(status, body["code"]) for status, _, body in answers} == {(503, "storage_unavailable")}
+    assert counter.house.store.poisoned
+    desk.close()
+    counter.restart()
+
+
+def test_a_write_lost_within_a_part_poisons_too(counter: Counter) -> None:
+    desk = Desk(counter.site)
+    counter.house.store.writer.pragma("cache_size", 5)
+    txns = [counter.house.create() for _ in range(CALLERS)]
+    fault = failed_write(counter)
+    answers = desk.ask(*cancels(desk, txns))
+    assert fault.fired
+    assert {status for status, _, _ in answers} == {503}
     assert counter.house.store.poisoned
     desk.close()
     counter.restart()
