@@ -319,8 +319,6 @@ class _Group:
                 raise
             finally:
                 self._connection.execute("RELEASE part")
-        except apsw.ConstraintError:
-            raise
         except (StorageTrouble, apsw.Error) as error:
             self._broken = error
             raise

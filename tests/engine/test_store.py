@@ -16,6 +16,7 @@ from engine.clock import Clock
 from engine.dialect import LOCK_WAIT_S, DurableSqlite, exclusive, pragmas
 from engine.errors import StorageTrouble
 from engine.fire import Ledger
+from engine.store import _NAMED as NAMED
 from engine.store import Store, sqlite_path
 
 CHECKS = (
@@ -220,3 +221,8 @@ def test_a_column_that_somebody_adds_is_read_from_then_on(house: House) -> None:
     other.execute("ALTER TABLE settings ADD COLUMN added TEXT")
     other.close()
     assert "added" in house.store.rows(statement)[0]
+
+
+def test_statements_beyond_those_remembered_are_read_as_well(house: House) -> None:
+    for number in range(NAMED + 9):
+        assert house.store.rows(f"SELECT 1 AS n{number}") == [{f"n{number}": 1}]
