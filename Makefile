@@ -7,6 +7,7 @@ READY := $(VENV)/strada-ready
 UI := web/ui/dist/sources.sha256
 UI_SOURCES := $(shell find web/ui \( -name node_modules -o -name dist -o -name tests -o -name '.build*' \) -prune -o -type f -print)
 WORKERS ?= 3
+UNTIMED := -o faulthandler_timeout=0
 COUNTED := $(wildcard tests/test_*.py) tests/engine tests/providers tests/web tests/e2e tests/faults/test_storage_errors.py
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -66,12 +67,12 @@ drill: $(READY) ## plant known bugs one at a time and see a test go red for each
 
 fuzz: $(READY) ## fuzz every operation for longer (FUZZ_EXAMPLES=500, FUZZ_SEED=7 to repeat a run)
 	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),100) FUZZ_SEED=$(or $(FUZZ_SEED),$(shell date +%s)) \
-	  $(PY) -m pytest -q -s tests/web/test_fuzz.py $(ARGS)
+	  $(PY) -m pytest -q -s $(UNTIMED) tests/web/test_fuzz.py $(ARGS)
 
 tamper: $(READY) ## tamper with a book 5000 times and verify 1000 clean ones (TAMPER_SEED=7 to repeat a run)
 	TAMPER=$(or $(TAMPER),5000) CLEAN=$(or $(CLEAN),1000) \
 	  TAMPER_SEED=$(or $(TAMPER_SEED),$(shell date +%s)) \
-	  $(PY) -m pytest -q -s -n 0 tests/engine/test_tamper.py $(ARGS)
+	  $(PY) -m pytest -q -s -n 0 $(UNTIMED) tests/engine/test_tamper.py $(ARGS)
 
 soak: $(READY) ## run everything under load and random faults (MINUTES=10, SEED=7 to repeat a run)
 	@cd tests && ../$(PY) -m faults.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(ARGS)

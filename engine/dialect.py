@@ -18,6 +18,8 @@ from typing import Any
 import apsw
 from playhouse.apsw_ext import APSWDatabase
 
+from engine.errors import causes
+
 OLDEST_SQLITE = (3, 52, 0)
 """3.7.0 to 3.51.2 can lose a WAL that is reset at the wrong moment."""
 
@@ -310,7 +312,7 @@ class DurableSqlite(APSWDatabase):  # type: ignore[misc]
 
 def may_have_lost_pages(connection: apsw.Connection, error: BaseException) -> bool:
     """Whether the system may have dropped what it had taken to write: a later fsync would lie."""
-    found = [cause for cause in _causes(error) if isinstance(cause, apsw.IOError)]
+    found = [cause for cause in causes(error) if isinstance(cause, apsw.IOError)]
     codes = {getattr(cause, "extendedresult", None) for cause in found} - _NOTHING_WRITTEN
     if codes == {apsw.SQLITE_IOERR_WRITE}:
         return connection.system_errno not in _REFUSED
@@ -322,15 +324,8 @@ def needs_a_new_connection(connection: apsw.Connection, error: BaseException) ->
 
     One opened while the file was read-only never writes; one left inside a transaction begins none.
     """
-    stuck = any(isinstance(cause, apsw.ReadOnlyError | apsw.IOError) for cause in _causes(error))
+    stuck = any(isinstance(cause, apsw.ReadOnlyError | apsw.IOError) for cause in causes(error))
     return stuck or connection.in_transaction
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """What SQLite said: peewee raises its own while handling it, and so does a failed rollback."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def pages_written(connection: apsw.Connection) -> int:

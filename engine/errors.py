@@ -13,7 +13,7 @@ Refusals are values raised to unwind to the edge; they carry ids and codes, neve
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 
@@ -68,3 +68,16 @@ class LogBehind(StorageTrouble):
         self.code = "log_behind_checkpoint"
         self.extra = {"reason": reason}
         self.retry_after = 5 if reason == "looking_up" else 60
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it was raised from or while handling, the first cause last.
+
+    Each once: what is raised in a `finally` can come to have itself among its contexts.
+    """
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        cause = cause.__cause__ or cause.__context__

@@ -13,7 +13,7 @@ import ipaddress
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
+from engine.errors import causes
 from providers import strict_json
 from providers.bounded import CALL, POOL_SIZE, Addresses, BoundedAdapter, Call, Resolver
 from providers.breaker import Breakers
@@ -238,13 +239,13 @@ def _masked_in(value: Any, secrets: Sequence[str]) -> Any:
 
 
 def _lost(error: Exception, call: Call) -> Lost:
-    causes = list(_causes(error))
-    detail = type(causes[-1]).__name__
+    found = list(causes(error))
+    detail = type(found[-1]).__name__
     if not call.sent:
         return Lost("not_sent", detail)
-    if any(isinstance(cause, TimeoutError) for cause in causes):
+    if any(isinstance(cause, TimeoutError) for cause in found):
         return Lost("timeout", "no whole answer within the deadline")
-    if isinstance(error, ValueError) or any(_is_nonsense(cause) for cause in causes):
+    if isinstance(error, ValueError) or any(_is_nonsense(cause) for cause in found):
         return Lost("surprise", detail)
     return Lost("unavailable", detail)
 
@@ -253,13 +254,3 @@ def _is_nonsense(cause: BaseException) -> bool:
     """Whether bytes came that are not HTTP, rather than too few of them."""
     too_few = http.client.RemoteDisconnected | http.client.IncompleteRead
     return isinstance(cause, http.client.HTTPException) and not isinstance(cause, too_few)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what it was made from, the first cause last."""
-    seen: set[int] = set()
-    cause: BaseException | None = error
-    while cause is not None and id(cause) not in seen:
-        seen.add(id(cause))
-        yield cause
-        cause = cause.__cause__ or cause.__context__
