@@ -5,7 +5,6 @@ It refuses to show a traceback, to log a query string, and to answer in anything
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -13,30 +12,30 @@ from flask import Flask, Request, Response, request
 from flask.sessions import NullSession, SessionInterface, SessionMixin
 from werkzeug.exceptions import HTTPException
 
-from engine.errors import EngineError
 from web import console, cors
 from web.api import api
 from web.assets import ui
 from web.audit import audit
 from web.events import events
-from web.headers import REQUEST_ID, WithHeaders
+from web.handlers import Handlers
+from web.headers import WithHeaders
 from web.health import health
 from web.history import history
 from web.openapi.serving import reference
 from web.pages import nowhere, pages
 from web.problems import Problem
-from web.rate_limit import RateLimit
-from web.responses import problem_of, problem_response
+from web.quick import Quick
+from web.responses import problem_for, problem_response
 from web.streams import Streams
 from web.wiring import Strada
 
 LARGEST_BODY = 64 * 1024
-_LOG = logging.getLogger("strada.http")
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 
 
 def create_app(strada: Strada, *, worker_inside: bool = False) -> Flask:
     """An app serving `strada`, whose database must have been migrated."""
+    https = strada.settings.base_url.startswith("https:")
     app = _Synchronous("web", static_url_path="/static")
     app.config.update(
         MAX_CONTENT_LENGTH=LARGEST_BODY, WORKER_INSIDE=worker_inside, MAX_FORM_PARTS=50
@@ -44,18 +43,16 @@ def create_app(strada: Strada, *, worker_inside: bool = False) -> Flask:
     app.url_map.merge_slashes = False  # each address has one spelling, and no redirect names Host
     app.session_interface = _NoSessions()
     app.extensions["strada"] = strada
-    app.extensions["rate_limit"] = RateLimit(strada.settings.rate, strada.clock.monotonic)
+    app.extensions["handlers"] = handlers = Handlers(strada)
+    app.extensions["quick"] = Quick(handlers, https=https)
     app.extensions["streams"] = Streams(strada.settings.threads)
     for blueprint in (api, history, events, audit, pages, health, reference, console.console, ui):
         app.register_blueprint(blueprint)
     cors.install(app, strada)
     console.install(app, strada)
-    https = strada.settings.base_url.startswith("https:")
     app.wsgi_app = WithHeaders(app.wsgi_app, https=https)  # type: ignore[method-assign]
-    app.register_error_handler(Problem, _on_problem)
-    app.register_error_handler(EngineError, _on_engine_error)
     app.register_error_handler(HTTPException, _on_http_error)
-    app.register_error_handler(Exception, _on_surprise)
+    app.register_error_handler(Exception, _on_error)
     return app
 
 
@@ -81,12 +78,8 @@ class _NoSessions(SessionInterface):
 _NO_SESSION = NullSession()
 
 
-def _on_problem(problem: Problem) -> Response:
-    return problem_response(problem)
-
-
-def _on_engine_error(error: EngineError) -> Response:
-    return problem_response(problem_of(error))
+def _on_error(error: Exception) -> Response:
+    return problem_response(problem_for(error, request))
 
 
 def _on_http_error(error: HTTPException) -> Response:
@@ -104,8 +97,3 @@ def _is_for_a_person() -> bool:
     accept = request.accept_mimetypes
     is_page = accept.quality("text/html") > accept.quality("application/json")
     return is_page and request.method == "GET" and not request.path.startswith("/v1/")
-
-
-def _on_surprise(error: Exception) -> Response:
-    _LOG.exception("request %s failed with %s", request.environ[REQUEST_ID], type(error).__name__)
-    return problem_response(Problem("internal_error"))

@@ -11,13 +11,13 @@ from flask import Blueprint, Response, request, stream_with_context
 
 from engine.audit import OutOfTree
 from engine.canonical import MAX_INTEGER
-from engine.errors import EngineError
 from engine.export import Bundle, Scope
 from web import bundle, faults, schemas
-from web.api import known_id, principal, strada
+from web.api import principal, strada
 from web.edge import query_of
+from web.handlers import known_id
 from web.problems import Problem
-from web.responses import json_response, problem_of, problem_response
+from web.responses import json_response
 
 audit = Blueprint("audit", __name__, url_prefix="/v1/audit")
 TEXT = "text/plain"
@@ -81,9 +81,3 @@ def export() -> Response:
     made = Bundle.begin(strada().ledger, strada().audit, scope, who.actor)
     pieces = stream_with_context(bundle.zipped(made.files(bundle.page)))
     return Response(pieces, headers=headers, content_type=ZIP)
-
-
-@audit.errorhandler(EngineError)
-def refused(error: EngineError) -> Response:
-    """An engine's refusal, or that the log is not what was signed."""
-    return problem_response(problem_of(error))

@@ -14,10 +14,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Mapping
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, current_app, request
 
 from engine.errors import EngineError
 from web import console
+from web.edge import PRINCIPAL
 from web.return_urls import is_loopback_origin
 from web.wiring import Strada
 
@@ -62,17 +63,21 @@ def install(app: Flask, strada: Strada) -> None:
     def finish(response: Response) -> Response:
         if not _ours():
             return response
-        vary = response.headers.get("Vary")
-        response.headers["Vary"] = f"{vary}, Origin" if vary else "Origin"
+        response.headers["Vary"] = also_by_origin(response.headers.get("Vary"))
         if "HTTP_ORIGIN" not in request.environ:
             return response
-        principal = g.get("principal")
+        principal = request.environ.get(PRINCIPAL)
         if principal is not None and _may_read(_origins_of(strada, principal.merchant)):
             response.headers.update(_shown())
         return response
 
     app.before_request(preflight)
     app.after_request(finish)
+
+
+def also_by_origin(vary: str | None) -> str:
+    """`Vary` of what is answered under `/v1`, whether or not a page asked."""
+    return f"{vary}, Origin" if vary else "Origin"
 
 
 def _ours() -> bool:

@@ -85,6 +85,7 @@ def _install(app: Flask, listen: Any) -> None:
         g.begun_at = time.monotonic()
         request.get_data(cache=True)  # so that it can be read again
 
+    app.extensions.pop("quick", None)  # whose answers would not come by here
     app.before_request(begin)
     app.after_request(listen)
 

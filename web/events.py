@@ -17,11 +17,12 @@ from engine.errors import EngineError
 from engine.feed import PAGE, BadCursor, Feed, Item, Page
 from engine.resource import encode
 from web import console, faults, schemas
-from web.api import known_id, principal, strada
+from web.api import principal, strada
 from web.auth import authenticate
 from web.edge import bearer, query_of
+from web.handlers import known_id
 from web.problems import Problem
-from web.responses import json_response, problem_of, problem_response
+from web.responses import json_response
 from web.streams import Streams
 from web.wiring import Strada
 
@@ -155,9 +156,3 @@ class _Subscription:
 
 def _event(item: Item) -> str:
     return f"id: {item.cursor}\ndata: {encode(item.shown)}\n\n"
-
-
-@events.errorhandler(EngineError)
-def refused(error: EngineError) -> Response:
-    """An engine's refusal."""
-    return problem_response(problem_of(error))

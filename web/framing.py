@@ -10,7 +10,9 @@ it, becomes `invalid_header` or `body_too_large` in problem+json.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from waitress.buffers import OverflowableBuffer
@@ -35,6 +37,10 @@ _HOST = re.compile(rb"(?i)\r\nhost:")
 _DIGITS = re.compile(rb"[0-9]{1,12}")
 _CHUNK_LINE = re.compile(rb"(?P<size>[0-9A-Fa-f]{1,8})[ \t]*(?:;[\t -~]*)?")
 _TRAILER = re.compile(rb"[\t -~\x80-\xff]*")
+
+
+Answering = Callable[[Any], bytes]
+"""Takes a request that waitress' parser has read; returns all bytes of its answer."""
 
 
 class Parser(HTTPRequestParser):
@@ -152,6 +158,24 @@ class Answer(WSGITask):
         )
 
 
+class Direct:
+    """A task that gets the whole answer from a function instead of a WSGI app."""
+
+    close_on_finish = False
+    wrote_header = False
+
+    def __init__(self, answer: Answering, channel: Channel, request: Any) -> None:
+        self._answer = answer
+        self._channel = channel
+        self.request = request
+
+    def service(self) -> None:
+        """Have the request answered, and write that."""
+        answer = self._answer(self.request)
+        self.wrote_header = True
+        self._channel.write_soon(answer)
+
+
 class Refused(ErrorTask):
     """The answer to what could not be read as a request. The connection closes after it."""
 
@@ -179,7 +203,7 @@ class Channel(HTTPChannel):
     """A connection that reads and refuses by the rules of this module."""
 
     parser_class = Parser
-    task_class = Answer
+    task_class: Any = Answer
     error_task_class = Refused
     _held: list[bytes] | None = None
 
@@ -188,20 +212,26 @@ class Channel(HTTPChannel):
         """Whether answers are kept back."""
         return self._held is not None
 
-    def hold(self) -> None:
-        """Keep back what is written from now on."""
+    def hold(self, answer: Answering) -> None:
+        """Have `answer` asked for what the next request gets, and keep that back."""
         self._held = []
+        self.task_class = partial(Direct, answer)
 
     def let_go(self, instead: bytes | None = None) -> None:
         """Send what was kept back, or something else instead of it."""
-        held, self._held = self._held or [], None
+        held = self._held or []
+        self._release()
         with suppress(ClientDisconnected):
             super().write_soon(b"".join(held) if instead is None else instead)
 
     def begin_again(self) -> None:
         """Drop what was kept back, and make the request readable from its beginning."""
-        self._held = None
+        self._release()
         self.requests[0].get_body_stream().seek(0)
+
+    def _release(self) -> None:
+        self._held = None
+        self.task_class = Answer
 
     def write_soon(self, data: bytes) -> int:
         """Send, or keep back."""

@@ -1,4 +1,4 @@
-"""Reading: one payment (now, or as it was), the list, the history as CSV, the log, the chart.
+"""Reading: the list, the history as CSV, the log of one payment, the chart.
 
 It refuses to count pages: every list goes on by key, so that page 10 000 costs what page 1 does.
 """
@@ -18,15 +18,13 @@ from flask import Blueprint, Response, request, stream_with_context
 from engine import chart
 from engine.canonical import MAX_INTEGER
 from engine.clock import rfc3339
-from engine.errors import Missing
-from engine.history import as_of
-from engine.idempotency import Answer
 from engine.ids import is_id
-from engine.resource import encode, render_all
+from engine.resource import render_all
 from engine.store import Row
 from web import drawing, faults, schemas
-from web.api import known_id, principal, respond, strada
+from web.api import principal, strada
 from web.edge import query_of
+from web.handlers import known_id
 from web.problems import Problem
 from web.responses import json_response
 
@@ -41,26 +39,6 @@ _CSV_COLUMNS = (
 ).split()
 _CHART = re.compile(r"sha256:[0-9a-f]{64}")
 _TIMES = ("created_at", "approved_at", "completed_at")
-
-
-@history.get("/transactions/<transaction>")
-def read(transaction: str) -> Response:
-    """One transaction as it stands."""
-    who = principal()
-    who.need("payments", "audit", "client")
-    who.need_transaction(transaction)
-    asked = query_of(request, {"at_seq": schemas.whole(1, MAX_INTEGER), "at": schemas.instant})
-    row = strada().ledger.load(known_id(transaction), who.merchant)
-    if not asked:
-        return respond(who, strada().payments.get(transaction, who.merchant))
-    if len(asked) > 1:
-        raise schemas.invalid([("/query/at", faults.NOT_ALLOWED)])
-    try:
-        resource = as_of(strada().store, row, asked.get("at_seq"), asked.get("at"))
-    except Missing:
-        pointer = "/query/at_seq" if "at_seq" in asked else "/query/at"
-        raise schemas.invalid([(pointer, faults.NOT_ALLOWED)]) from None
-    return respond(who, Answer("ok", encode(resource), None, transaction))
 
 
 @history.get("/transactions")

@@ -1,15 +1,14 @@
 """The serving loop: reads requests, serves the quick ones itself, hands the rest to threads.
 
-Quick is what asks no gateway and writes once at most. What a pass of the loop has read of it is
-served one request after another, and what they write is made durable by one commit, before any of
-them is answered. A hand-over to a thread, and its fight for the interpreter, would cost more than
-the request. The loop refuses to wait for another writer or for a slow disk: threads do.
+What a pass of the loop has read of quick requests (`web/quick.py`) is served one after another, and
+what they write is made durable by one commit, before any of them is answered. A hand-over to a
+thread, and its fight for the interpreter, would cost more than the request. The loop refuses to
+wait for another writer or for a slow disk: threads do.
 """
 
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -18,45 +17,35 @@ from typing import Any
 
 from waitress import wasyncore
 from waitress.trigger import trigger
-from waitress.utilities import build_http_date
 
 from engine.errors import StorageTrouble
 from engine.store import Store
-from web import problems
 from web.framing import Channel
-from web.headers import api_headers, new_request_id
-from web.responses import problem_of
+from web.handlers import Elsewhere
+from web.quick import Quick, is_quick
 from web.threads import Threads
 
 MOST_TOGETHER = 16
 """How many requests share a commit; what comes in meanwhile waits for them."""
-LARGEST_BODY = 16 * 1024
 PATIENCE_S = 0.02
 """How long the loop waits for its turn to write."""
 SLOW_S = 0.25
 REST_S = 5.0
 """For so long threads serve everything, after a pass that was slow or did not get its turn."""
 _LOG = logging.getLogger("strada.serve")
-QUICK = {
-    "GET": re.compile(r"/v1/transactions/[a-z0-9_]+"),
-    "POST": re.compile(r"/v1/transactions(?:/[a-z0-9_]+/(?:complete|cancel|fail))?"),
-}
-"""Method → the paths of what asks no gateway and writes once at most."""
 
-
-class Elsewhere(BaseException):
-    """This request asks a gateway after all: a thread has to serve it, from its beginning.
-
-    To be raised before anything is written for it. Nothing on its way takes it for a failure.
-    """
+Served = tuple[Channel, Any]
+"""A channel with an answer that it holds, and the request that this is the answer to."""
 
 
 class Loop:
     """Waitress' loop and its task dispatcher, in one."""
 
-    def __init__(self, store: Store, threads: Threads) -> None:
+    def __init__(self, store: Store, threads: Threads, quick: Quick | None) -> None:
+        """`quick` is None where every request has to pass the app."""
         self._store = store
         self._threads = threads
+        self._quick = quick
         self._thread: int | None = None
         self._map: dict[int, Any] = {}
         self._over = False
@@ -107,7 +96,7 @@ class Loop:
             self._threads.add_task(channel)
         elif channel.is_held:  # else the answer to this one could overtake the one that is kept
             self._behind.append(channel)
-        elif _is_quick(channel) and time.monotonic() >= self._rests_until:
+        elif self._is_quick(channel) and time.monotonic() >= self._rests_until:
             self._ready.append(channel)
         else:
             self._threads.add_task(channel)
@@ -120,10 +109,13 @@ class Loop:
 
     # ---- one pass
 
+    def _is_quick(self, channel: Channel) -> bool:
+        return self._quick is not None and is_quick(channel.requests[0])
+
     def _serve(self, channels: list[Channel]) -> None:
         begun = time.monotonic()
         writing = [channel for channel in channels if _writes(channel)]
-        for channel in self._each(one for one in channels if one not in writing):
+        for channel, _ in self._each(one for one in channels if one not in writing):
             channel.let_go()
         self._together(writing)
         behind, self._behind = self._behind, []
@@ -135,32 +127,34 @@ class Loop:
     def _together(self, channels: list[Channel]) -> None:
         if not channels:
             return
-        answered: list[Channel] | None = None
-        refusal = None
+        answered: list[Served] | None = None
+        lost = None
         try:
             with self._store.together(PATIENCE_S):
                 answered = self._each(channels)
         except StorageTrouble as trouble:
-            refusal = _refusal(trouble)
+            lost = trouble
         if answered is None:
             self._rest()
             for channel in channels:
                 self._threads.add_task(channel)
-        for channel in answered or ():
-            channel.let_go(refusal)
+        for channel, request in answered or ():
+            channel.let_go(self._quick.refused(request, lost) if lost and self._quick else None)
 
-    def _each(self, channels: Iterable[Channel]) -> list[Channel]:
-        """Serve requests, keeping their answers; returns the channels of those that have one."""
+    def _each(self, channels: Iterable[Channel]) -> list[Served]:
+        """Serve requests, keeping their answers; returns what has one."""
+        assert self._quick is not None
         answered = []
         for channel in channels:
-            channel.hold()
+            request = channel.requests[0]
+            channel.hold(self._quick.answer)
             try:
                 channel.service()
-                answered.append(channel)
+                answered.append((channel, request))
             except Elsewhere:
                 channel.begin_again()
                 self._threads.add_task(channel)
-            except Exception:  # no app's, whose own are answers: the loop goes on
+            except Exception:  # no handler's, whose own are answers: the loop goes on
                 _LOG.exception("serving %r failed", channel)
                 channel.cancel()
         return answered
@@ -169,31 +163,6 @@ class Loop:
         self._rests_until = time.monotonic() + REST_S
 
 
-def _is_quick(channel: Channel) -> bool:
-    """Whether the loop may serve a request; pages of other origins need headers that Flask adds."""
-    request: Any = channel.requests[0]
-    pattern = QUICK.get(request.command)
-    return (
-        pattern is not None
-        and not request.error
-        and request.version == "1.1"
-        and not request.chunked
-        and request.content_length <= LARGEST_BODY
-        and "ORIGIN" not in request.headers
-        and pattern.fullmatch(request.path) is not None
-    )
-
-
 def _writes(channel: Channel) -> bool:
     request: Any = channel.requests[0]
     return bool(request.command != "GET")
-
-
-def _refusal(trouble: StorageTrouble) -> bytes:
-    """The answer to what was not made durable."""
-    status, headers, body = problems.render(problem_of(trouble), new_request_id(), "", "en")
-    headers |= api_headers() | {"Content-Length": str(len(body))}
-    lines = [f"HTTP/1.1 {status} Service Unavailable"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    lines.append(f"Date: {build_http_date(int(time.time()))}\r\n\r\n")
-    return "\r\n".join(lines).encode("latin-1") + body

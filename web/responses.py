@@ -1,18 +1,23 @@
-"""Answers of the engine as HTTP responses. It refuses to add anything the engine did not say."""
+"""What the API answers, apart from who writes it to the wire, and the same as Flask's responses.
+
+It refuses to add anything the engine did not say.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flask import Response, request
 
 from engine.errors import EngineError
 from engine.idempotency import Answer
-from engine.resource import encode
+from engine.resource import encode, for_client
 from web import problems
-from web.edge import language_of, request_id
+from web.edge import PRINCIPAL, Asked, language_of, request_id
 from web.headers import etag
 from web.problem_texts import CATALOGUE
 from web.problems import Problem
@@ -22,6 +27,17 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 STATUS = {"created": 201, "ok": 200, "unknown": 202}
+_LOG = logging.getLogger("strada.http")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole answer: status, body, and those of its headers that are its own."""
+
+    status: int
+    body: bytes
+    content_type: str = JSON
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 class Whole(Response):
@@ -35,41 +51,70 @@ class Whole(Response):
         return body, self.status, self.headers.to_wsgi_list()
 
 
-def json_response(body: Mapping[str, Any], status: int = 200) -> Response:
+def response_of(reply: Reply) -> Response:
+    """A reply as Flask's response."""
+    return Whole(reply.body, reply.status, reply.headers, content_type=reply.content_type)
+
+
+def json_reply(body: Mapping[str, Any], status: int = 200) -> Reply:
     """A JSON answer."""
-    return Whole(encode(body), status, content_type=JSON)
+    return Reply(status, encode(body).encode())
 
 
-def answer(found: Answer, body: str) -> Response:
-    """The response of an Answer, with its ETag; a replay says that it is one."""
+def json_response(body: Mapping[str, Any], status: int = 200) -> Response:
+    """A JSON answer as Flask's response."""
+    return response_of(json_reply(body, status))
+
+
+def reply_of(found: Answer, body: str) -> Reply:
+    """The reply of an Answer, with its ETag; a replay says that it is one."""
     refused = found.code in CATALOGUE
     status = CATALOGUE[found.code].status if refused else STATUS[found.code]
-    response = Whole(body, status, content_type=problems.MEDIA_TYPE if refused else JSON)
+    headers = {}
     if found.version is not None and not refused:
-        response.headers["ETag"] = etag(found.version)
+        headers["ETag"] = etag(found.version)
     if found.replayed:
-        response.headers["Idempotent-Replayed"] = "true"
+        headers["Idempotent-Replayed"] = "true"
     if status == 202:
-        response.headers["Retry-After"] = "5"
-    return response
+        headers["Retry-After"] = "5"
+    return Reply(status, body.encode(), problems.MEDIA_TYPE if refused else JSON, headers)
 
 
-def problem_of(error: EngineError) -> Problem:
-    """An engine's refusal or trouble as a problem of the catalogue."""
-    return Problem(error.code, retry_after=error.retry_after, **error.extra)
+def problem_for(error: Exception, asked: Asked) -> Problem:
+    """What the caller of a request is told of an error; a surprise is logged, by its type alone."""
+    match error:
+        case Problem():
+            return error
+        case EngineError():
+            return problem_of(error, asked.environ.get(PRINCIPAL))
+    _LOG.exception("request %s failed with %s", request_id(asked), type(error).__name__)
+    return Problem("internal_error")
+
+
+def problem_of(error: EngineError, who: Any = None) -> Problem:
+    """An engine's refusal or trouble as a problem; of a transaction, what this caller may see."""
+    extra = dict(error.extra)
+    if who is not None and who.is_client and "transaction" in extra:
+        extra["transaction"] = for_client(extra["transaction"])
+    return Problem(error.code, retry_after=error.retry_after, **extra)
+
+
+def problem_reply(problem: Problem, asked: Asked) -> Reply:
+    """A problem as the answer to a request."""
+    status, headers, body = problems.render(
+        problem, request_id(asked), asked.path, language_of(asked)
+    )
+    return Reply(status, body, headers.pop("Content-Type"), headers)
 
 
 def problem_response(problem: Problem) -> Response:
-    """A problem as a response."""
-    status, headers, body = problems.render(
-        problem, request_id(request), request.path, language_of(request)
-    )
-    return Response(body, status, headers)
+    """A problem as Flask's response to the request it is at."""
+    return response_of(problem_reply(problem, request))
 
 
-def problem_text(error: EngineError) -> str:
-    """The body of a refusal of this request, as it is stored for replay."""
+def problem_text(asked: Asked, error: EngineError) -> str:
+    """The body of a refusal of a request, as it is stored for replay."""
     document = problems.document(
-        problem_of(error), request_id(request), request.path, language_of(request)
+        problem_of(error), request_id(asked), asked.path, language_of(asked)
     )
     return json.dumps(document, ensure_ascii=False)

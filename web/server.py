@@ -88,7 +88,8 @@ def start_roles(strada: Strada, stop: threading.Event) -> list[threading.Thread]
 def listen(app: Flask, host: str, port: int, threads: int) -> Any:
     """A waitress server bound to an address; raises Unservable when it is taken."""
     sockets: dict[int, Any] = {}
-    dispatcher: Any = Loop(app.extensions["strada"].store, Threads(threads))
+    quick = app.extensions.get("quick")
+    dispatcher: Any = Loop(app.extensions["strada"].store, Threads(threads), quick)
     try:
         server = create_server(
             app,

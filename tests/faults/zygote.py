@@ -26,7 +26,6 @@ from typing import Any
 from faults import points
 
 from engine import dialect
-from web import loop
 from web.cli import COMMANDS
 from web.cli import main as strada
 
@@ -90,7 +89,7 @@ def _become(order: Mapping[str, Any]) -> None:
     _shift(order["clock"])
     dialect.BACKSTOP_PAGES = CHECKPOINT_PAGES
     if order["gate"]:  # strace is coming, which counts calls thread by thread: one serves all
-        loop.QUICK.clear()
+        quick.PATHS.clear()
         _wait_for(Path(order["gate"]))
     if order["fault"]:
         points.arm(**order["fault"])
