@@ -64,7 +64,7 @@ class Handlers:
 
     def __init__(self, strada: Strada) -> None:
         self.strada = strada
-        self._limit = RateLimit(strada.settings.rate, strada.clock.monotonic)
+        self.limit = RateLimit(strada.settings.rate, strada.clock.monotonic)
         self._fire: Mapping[str, Callable[[Asked, Principal, str, Any], Answer]] = {
             "ready": self._ready,
             "approve": self._approve,
@@ -81,7 +81,7 @@ class Handlers:
         """
         who = who or authenticate(self.strada, bearer(asked))
         asked.environ[PRINCIPAL] = who
-        wait_s = self._limit.take(who.transaction or who.actor)
+        wait_s = self.limit.take(who.transaction or who.actor)
         if wait_s is not None:
             raise Problem("rate_limited", retry_after=wait_s)
         return who

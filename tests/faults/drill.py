@@ -228,7 +228,7 @@ BUGS = (
     Bug(
         "events beyond the chart",
         "P8",
-        "web/api.py",
+        "web/handlers.py",
         "if event not in chart.EVENT_OF_HTTP:",
         "if event not in chart.EVENTS:",
         _API,
@@ -252,9 +252,9 @@ BUGS = (
     Bug(
         "any return URL",
         "T1",
-        "web/api.py",
-        "            checked[field] = check_return_url(",
-        "            checked[field] = (lambda url, **_: url)(",
+        "web/handlers.py",
+        "                checked[field] = check_return_url(",
+        "                checked[field] = (lambda url, **_: url)(",
         _API,
     ),
     Bug(

@@ -26,6 +26,7 @@ from typing import Any
 from faults import points
 
 from engine import dialect
+from web import quick
 from web.cli import COMMANDS
 from web.cli import main as strada
 

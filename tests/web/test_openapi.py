@@ -405,12 +405,12 @@ def _in_flight(site: Site) -> TestResponse:
 
 
 def _too_often(site: Site) -> TestResponse:
-    site.app.extensions["rate_limit"] = RateLimit(Rate(1, 60), site.strada.clock.monotonic)
+    site.app.extensions["handlers"].limit = RateLimit(Rate(1, 60), site.strada.clock.monotonic)
     return _twice(_get("/v1/transactions"))(site)
 
 
 def _defect(site: Site) -> TestResponse:
-    del site.app.extensions["rate_limit"]
+    del site.app.extensions["handlers"].limit
     return site.call("GET", "/transactions")
 
 
