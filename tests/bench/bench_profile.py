@@ -1,8 +1,9 @@
 """Where the time of one transition goes, what starting costs, and a flame graph under load.
 
-A `cancel` with an Idempotency-Key runs through waitress' parser, the app and the engine, on SQLite
-with synchronous=FULL, in this process and without a socket, timers at the seams. The flame graph is
-of a real server with 8 callers; it needs py-spy (the extra `bench`) and the right to trace.
+A `cancel` with an Idempotency-Key runs through waitress' parser, the edge and the engine, as the
+server's loop has it run, on SQLite with synchronous=FULL, in this process and without a socket,
+timers at the seams. The flame graph is of a real server with 8 callers; it needs py-spy (the extra
+`bench`) and the right to trace.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from argparse import Namespace
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 HERE = Path(__file__).resolve()
@@ -36,9 +36,10 @@ from engine import chart
 from engine.entry import ZERO_HASH, Entry
 from engine.guards import Facts, Given
 from engine.orders import NewOrder
-from web import api, schemas, wiring
+from web import handlers, schemas, wiring
 from web.app import create_app
-from web.framing import Answer, Parser
+from web.framing import Parser
+from web.quick import Quick, is_quick
 from web.server import listen
 from web.settings import Settings
 
@@ -56,7 +57,10 @@ class Inside:
         self.key = self.strada.merchants.create_key("shop", ["payments"], False, "operator:bench")[
             1
         ]
-        self.server = listen(create_app(self.strada), "127.0.0.1", 0, 1)
+        app = create_app(self.strada)
+        self.quick: Quick = app.extensions["quick"]
+        self.handlers: handlers.Handlers = app.extensions["handlers"]
+        self.server = listen(app, "127.0.0.1", 0, 1)
         self._orders = 0
 
     def close(self) -> None:
@@ -89,33 +93,27 @@ class Inside:
 
     def ask(self, asked: bytes) -> None:
         """One request from its bytes to the answer's bytes."""
-        answer: list[bytes] = []
-        channel = SimpleNamespace(
-            server=self.server,
-            addr=("127.0.0.1", 1),
-            write_soon=lambda data: answer.append(bytes(data)) or len(data),
-            check_client_disconnected=lambda: False,
-        )
         parser = Parser(self.server.adj)
         taken = parser.received(asked)
         assert taken == len(asked)
-        assert parser.completed
-        Answer(channel, parser).service()
-        assert answer[0].startswith(b"HTTP/1.1 200 "), answer
+        assert is_quick(parser)
+        answer = self.quick.answer(parser)
+        assert answer.startswith(b"HTTP/1.1 200 "), answer
 
     def stand_timers(self, watch: seams.Stopwatch) -> None:
         """Put a timer at each seam, for the rest of this process."""
         payments, store = self.strada.payments, self.strada.store
-        watch.stand(seams.FLASK, self.server, "application")
-        watch.stand(seams.AUTHENTICATE, api, "authenticate")
-        watch.stand(seams.REQUEST, api, "body_of", "query_of", "caller_of")
+        watch.stand(seams.EDGE, self.quick, "answer")
+        watch.stand(seams.AUTHENTICATE, handlers, "authenticate")
+        watch.stand(seams.REQUEST, handlers, "body_of", "query_of")
+        watch.stand(seams.REQUEST, self.handlers, "_caller")
         watch.stand(seams.REQUEST, schemas, "validate")
         watch.stand(seams.ENGINE, payments, "fire")
         watch.stand(seams.DECIDE, payments.decisions, "transition")
         watch.stand(seams.DECIDE, payments.ledger, "step")
         watch.stand(seams.SEAL, engine.fire, "seal")
         watch.stand(seams.RENDER, payments.decisions, "answer")
-        watch.stand(seams.RENDER, api, "respond")
+        watch.stand(seams.RENDER, handlers, "reply_of")
         watch.stand(seams.READS, store, "rows")
         store._writer = seams.TimedConnection(watch, store.writer)
         reader: Any = seams.TimedConnection(watch, store.db.connection())

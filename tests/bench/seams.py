@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 FRAMING = "HTTP framing: waitress, our parser"
-FLASK = "Flask, Werkzeug, hooks"
+EDGE = "the edge between these"
 AUTHENTICATE = "authenticate"
 REQUEST = "read and validate the request"
 DECIDE = "decide: chart, guards, fold"
@@ -24,7 +24,7 @@ COMMIT = "SQL: COMMIT, fsync"
 RENDER = "render and encode the answer"
 ENGINE = "the engine between these"
 ALL = (
-    *(FRAMING, FLASK, AUTHENTICATE, REQUEST, DECIDE, SEAL),
+    *(FRAMING, EDGE, AUTHENTICATE, REQUEST, DECIDE, SEAL),
     *(READS, BEGIN, WRITES, COMMIT, RENDER, ENGINE),
 )
 _VERBS = {"SELECT": READS, "BEGIN": BEGIN, "COMMIT": COMMIT}
