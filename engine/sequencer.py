@@ -19,8 +19,8 @@ from engine.errors import StorageTrouble
 from engine.proofs import Tree
 from engine.store import Row, Store
 
-BATCH = 100
-"""Entries a commit: a millisecond or two of the one write lock."""
+BATCH = 250
+"""Entries a commit: some milliseconds of the one write lock, a few times a second under load."""
 BATCHES_A_ROUND = 200
 REST_S = 0.005
 """Between the batches of a round: requests under way go first."""
