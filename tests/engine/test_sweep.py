@@ -350,6 +350,31 @@ def test_odd_personal_values_are_left_to_the_slow_path(house: House, what: str) 
         assert Payment().read(rows[0][0], rows, [kept]) is (values is held)
 
 
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("order_id", "another"),
+        ("item_name", "another"),
+        ("customer_id", None),
+        ("metadata", '{"a":"b"}'),
+        ("urls", "{}"),
+        ("urls", '{"return_url":"https://shop.example/other"}'),
+        ("urls", "no map"),
+    ],
+)
+def test_a_row_that_repeats_other_values_is_found(
+    house: House, column: str, value: str | None
+) -> None:
+    txn = house.create(urls={"return_url": "https://shop.example/done"})
+    honest = house.ledger.load(txn)[column]
+    change = f"UPDATE transactions SET {column} = ? WHERE id = ?"
+    house.store.db.execute_sql(change, (value, txn))
+    report = sweep(house.store)
+    house.store.db.execute_sql(change, (honest, txn))
+    assert (report.slow, len(report.findings)) == (1, 1)
+    assert sweep(house.store).whole
+
+
 def test_what_is_remembered_of_layouts_and_names_is_bounded(house: House) -> None:
     rows = rows_of_stream(house, BUILD["cancelled"](house))
     fields, steps = json.loads(rows[-1][6]), Steps()
