@@ -1,8 +1,9 @@
 """What a large book costs: p50 and p99 of each call at 10³, 10⁵ and 10⁶ transactions.
 
-One `strada serve` process over one file that grows: between the sizes honest payments are inserted
-in bulk, put in the tree and verified. One caller; `list, top` and `list, deep` are pages of the
-same honest payments, at the newest of them and nine tenths down.
+A file and a `strada serve` process for each size: honest payments are inserted in bulk, put in the
+tree and verified. Then the sizes are measured in turn, call by call, so that an hour in which the
+machine is slow is an hour for all of them. One caller; `list, top` and `list, deep` are pages of
+the same honest payments, at the newest of them and nine tenths down.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 HERE = Path(__file__).resolve()
@@ -38,12 +40,12 @@ MONTH_S = 30 * 86_400
 
 
 class Growth:
-    """A town whose book grows."""
+    """A town with a book of some size."""
 
     def __init__(self, folder: Path, *, quick: bool) -> None:
-        self.rounds, self.calls, self.commits = (2, 60, 100) if quick else (5, 400, 600)
+        self.calls = 60 if quick else 400
+        folder.mkdir()
         self.town = Town(folder)
-        self.raw = Raw(folder / "raw.db")
         self.path = folder / "strada.db"
         self.dice = random.Random(7)
         self._at = Clock().now_us() - MONTH_S * MICROS
@@ -54,11 +56,10 @@ class Growth:
 
     def close(self) -> None:
         """End what was started."""
-        self.raw.close()
         self.town.close()
 
     def grow(self, honest: list[Mould], size: int) -> tuple[float, ...]:
-        """Let the book be of this size; entries filled and verified a second, entries, MB."""
+        """Let the book be of this size; entries, filled and verified a second, MB, start in s."""
         self.town.server.stop()
         store = Store(f"sqlite:///{self.path}")
         before = self._count(store, "entries")
@@ -75,7 +76,8 @@ class Growth:
         store.db.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         self._choose(store)
         store.close()
-        return entries, filled, verified, self.path.stat().st_size / 1e6
+        size_mb = self.path.stat().st_size / 1e6
+        return entries, filled, verified, size_mb, restart(self.town)
 
     def _new_id(self, prefix: str) -> str:
         """An id a moment after the last one, as they come to be in a month of traffic."""
@@ -146,27 +148,35 @@ class Growth:
             raise SystemExit(f"expected {len(asked)} x {expected}, got {done.statuses}")
         return done
 
-    def measure(self) -> dict[str, tuple[float, float, float]]:
-        """p50 and p99 of each call, in ms, and its p50 in raw commits: medians of rounds."""
-        calls: dict[str, Callable[[], load.Load]] = {
-            "create": self.create,
-            "cancel": self.cancel,
-            "get": self.get,
-            "log of one": self.log,
-            "list, top": self.top,
-            "list, deep": self.deep,
-        }
-        seen: dict[str, list[tuple[float, float, float]]] = {call: [] for call in calls}
-        for _ in range(self.rounds):
-            commit_ms = 1e3 / self.raw.commits_per_s(self.commits)
-            for call, once in calls.items():
-                done = once()
+
+CALLS: dict[str, Callable[[Growth], load.Load]] = {
+    "create": Growth.create,
+    "cancel": Growth.cancel,
+    "get": Growth.get,
+    "log of one": Growth.log,
+    "list, top": Growth.top,
+    "list, deep": Growth.deep,
+}
+Figures = tuple[float, float, float]
+"""p50 and p99 in ms, and p50 in raw commits."""
+
+
+def measure(
+    books: dict[int, Growth], raw: Raw, rounds: int, commits: int
+) -> dict[tuple[str, int], Figures]:
+    """What each call takes at each size: medians of rounds."""
+    seen: dict[tuple[str, int], list[Figures]] = {(c, size): [] for c in CALLS for size in books}
+    for _ in range(rounds):
+        for call, once in CALLS.items():
+            commit_ms = 1e3 / raw.commits_per_s(commits)
+            for size, book in books.items():
+                done = once(book)
                 p50, p99 = done.percentile_ms(50), done.percentile_ms(99)
-                seen[call].append((p50, p99, p50 / commit_ms))
-        return {
-            call: tuple(map(statistics.median, zip(*runs, strict=True)))  # type: ignore[misc]
-            for call, runs in seen.items()
-        }
+                seen[call, size].append((p50, p99, p50 / commit_ms))
+    return {
+        at: tuple(map(statistics.median, zip(*runs, strict=True)))  # type: ignore[misc]
+        for at, runs in seen.items()
+    }
 
 
 def main() -> None:
@@ -184,21 +194,19 @@ def main() -> None:
         ("entries", "filled per s", "verified per s", "file MB", "ready after s", "memory MB"),
     )
     honest = [mould for mould in moulds() if not mould.waits]
-    found: dict[int, dict[str, tuple[float, float, float]]] = {}
-    with tempfile.TemporaryDirectory(prefix="strada-bench-") as folder:
-        growth = Growth(Path(folder), quick=asked.quick)
-        try:
-            for size in sizes:
-                grown = growth.grow(honest, size)
-                ready = restart(growth.town)
-                found[size] = growth.measure()
-                book.put((f"{size:,}",), (*grown, ready, resident_mb(growth.town)))
-        finally:
-            growth.close()
-    for call, least in found[sizes[0]].items():
-        for size, measured in found.items():
-            figures = measured[call]
-            calls.put((call, f"{size:,}"), (*figures, figures[0] / least[0]))
+    with tempfile.TemporaryDirectory(prefix="strada-bench-") as folder, ExitStack() as stack:
+        books = {}
+        for size in sizes:
+            books[size] = growth = Growth(Path(folder) / str(size), quick=asked.quick)
+            stack.callback(growth.close)
+        grown = {size: growth.grow(honest, size) for size, growth in books.items()}
+        raw = Raw(Path(folder) / "raw.db")
+        stack.callback(raw.close)
+        found = measure(books, raw, *((2, 100) if asked.quick else (7, 600)))
+        for size, growth in books.items():
+            book.put((f"{size:,}",), (*grown[size], resident_mb(growth.town)))
+    for (call, size), figures in found.items():
+        calls.put((call, f"{size:,}"), (*figures, figures[0] / found[call, sizes[0]][0]))
     report("growth", [calls, book], asked)
 
 
