@@ -87,7 +87,7 @@ def refund_then_away(away: Away, for_s: float, world: World) -> None:
 
 def _no_look_before(world: World) -> None:
     """On a slow machine the worker might look before the gateway is away: not even then."""
-    world.fault("order", "reset_before", times=3, sure=False)
+    world.fault("order", "reset_before", times=20, sure=False)
 
 
 def _away_while_looking(away: Away, for_s: float, world: World) -> None:

@@ -125,8 +125,11 @@ class World:
         threading.Thread(target=self.gateway.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop_gateway(self) -> None:
-        """End the simulator: from now on its port refuses connections. Its record is kept."""
-        self.forget_faults()
+        """End the simulator: from now on its port refuses connections. Its record is kept.
+
+        Its script ends with it and not before: until then no look-up may be answered as usual.
+        """
+        self._bank()
         self._followed = self.elsewhere()
         self.gateway.shutdown()
         self.gateway.server_close()
@@ -308,9 +311,12 @@ class World:
 
     def forget_faults(self) -> None:
         """Let the gateway forget its script; what has fired of it still counts."""
+        self._bank()
+        self.http("DELETE", f"{self.gateway_url}/_simulator/faults")
+
+    def _bank(self) -> None:
         self._banked = self.fired()
         self._sure.clear()
-        self.http("DELETE", f"{self.gateway_url}/_simulator/faults")
 
     def elsewhere(self) -> int:
         """How many requests followed the gateway's redirects."""
