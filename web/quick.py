@@ -30,7 +30,7 @@ PATHS = {
 }
 """Method → the paths of what asks no gateway and writes once at most."""
 _HOST = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]{1,5})?")
-_NOT_PLAIN = ("ORIGIN", "CONNECTION", "EXPECT", "TRANSFER_ENCODING")
+_NOT_PLAIN = ("ORIGIN", "EXPECT")
 """Headers that ask for something beside an answer; pages of other origins need what Flask adds."""
 
 
@@ -46,6 +46,7 @@ def is_quick(request: Any) -> bool:
         and request.request_uri == request.path
         and pattern.fullmatch(request.path) is not None
         and _HOST.fullmatch(headers.get("HOST", "")) is not None
+        and headers.get("CONNECTION", "keep-alive").lower() == "keep-alive"
         and not any(name in headers for name in _NOT_PLAIN)
     )
 

@@ -81,7 +81,7 @@ def reply_of(found: Answer, body: str) -> Reply:
 
 
 def problem_for(error: Exception, asked: Asked) -> Problem:
-    """What the caller of a request is told of an error; a surprise is logged, by its type alone."""
+    """What the caller of a request is told of an error; a surprise is logged."""
     match error:
         case Problem():
             return error

@@ -20,8 +20,9 @@ RUN = """async () => (await axe.run(document, {resultTypes: ['violations']})).vi
 def browser() -> Iterator[Browser]:
     """The system's Chromium, headless."""
     if CHROMIUM is None:
-        # pip brings no browser: `.ci/run` installs one, a bare machine is told what was not seen.
-        pytest.skip("no Chromium: the pages were not opened (apt-get install chromium)")
+        # pip brings no browser. `.ci/run` installs one, so nothing is skipped where it gates.
+        why = "no Chromium: the pages were not opened (apt-get install chromium)"
+        pytest.skip(why)  # only on a machine that has no browser, which is told so
     with sync_playwright() as tools:
         started = tools.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield started

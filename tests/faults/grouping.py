@@ -20,7 +20,7 @@ GROUPING: tuple[tuple[str, str, str, str, str, str], ...] = (
     ("loop: answers overtake", "P15", _WEB, "elif channel.is_held:", "elif False:", f"{_LOOP}::test_a_slow_request_behind_a_quick_one_does_not_overtake_it"),
     ("loop: waits for other writers", "P16", _WEB, "PATIENCE_S = 0.02", "PATIENCE_S = 20.0", f"{_LOOP}::test_a_writer_that_holds_the_database_keeps_nobody_who_reads"),
     ("loop: waits for a slow disk", "P16", _WEB, "        if time.monotonic() - begun > SLOW_S:\n            self._rest()\n", "", f"{_LOOP}::test_a_slow_pass_leaves_the_next_to_threads"),
-    ("loop: refusals that pages cannot read", "P16", "web/quick.py", '("ORIGIN", "CONNECTION",', '("CONNECTION",', f"{_LOOP}::test_a_page_of_another_origin_may_read_that_it_was_not_kept"),
+    ("loop: refusals that pages cannot read", "P16", "web/quick.py", '("ORIGIN", "EXPECT")', '("EXPECT",)', f"{_LOOP}::test_a_page_of_another_origin_may_read_that_it_was_not_kept"),
     ("quick: forgets what Flask adds", "P15", "web/quick.py", '            "Vary": also_by_origin(reply.headers.get("Vary")),\n', "", f"{_QUICK}::test_the_loop_answers_as_flask_does"),
     ("quick: takes what asks for more", "P15", "web/quick.py", "        and request.request_uri == request.path\n", "", f"{_QUICK}::test_what_is_not_plain_is_not_quick"),
     ("quick: no limit on calls", "P15", "web/handlers.py", "        wait_s = self.limit.take(who.transaction or who.actor)\n", "        wait_s = None\n", f"{_QUICK}::test_the_loop_says_when_to_come_back_as_flask_does"),

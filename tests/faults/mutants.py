@@ -106,6 +106,7 @@ EXPLAINED: dict[str, frozenset[str]] = {
         | _instead(
             "_url_wrong",
             'copies = dict.fromkeys(URL_FIELDS) | json.loads((urls or b"").decode())',
+            # what mutmut made of the line above: its word, no placeholder of ours
             'copies = dict.fromkeys(URL_FIELDS) | json.loads((urls or b"XXXX").decode())',
         )
     ),
