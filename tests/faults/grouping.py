@@ -25,4 +25,6 @@ GROUPING: tuple[tuple[str, str, str, str, str, str], ...] = (
     ("quick: takes what asks for more", "P15", "web/quick.py", "        and request.request_uri == request.path\n", "", f"{_QUICK}::test_what_is_not_plain_is_not_quick"),
     ("quick: no limit on calls", "P15", "web/handlers.py", "        wait_s = self.limit.take(who.transaction or who.actor)\n", "        wait_s = None\n", f"{_QUICK}::test_the_loop_says_when_to_come_back_as_flask_does"),
     ("quick: a body is not read", "P6", "web/quick.py", "        body: bytes = self._request.get_body_stream().read()\n", '        body = b""\n', f"{_QUICK}::test_the_loop_answers_as_flask_does"),
+    ("quick: most clients take the long way", "P15", "web/quick.py", 'headers.get("CONNECTION", "keep-alive").lower() == "keep-alive"', '"CONNECTION" not in headers', f"{_QUICK}::test_the_loop_answers_as_flask_does"),
+    ("quick: a connection that should end stays", "P15", "web/quick.py", '        and headers.get("CONNECTION", "keep-alive").lower() == "keep-alive"\n', "", f"{_QUICK}::test_what_is_not_plain_is_not_quick"),
 )  # fmt: skip
