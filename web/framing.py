@@ -10,7 +10,7 @@ it, becomes `invalid_header` or `body_too_large` in problem+json.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -129,6 +129,14 @@ class Chunks(ChunkedReceiver):
             self.error = BadRequest("no trailer")
 
 
+def message(status: str, headers: Iterable[tuple[str, str]], at_s: float, body: bytes) -> bytes:
+    """All bytes of a whole answer, dated `at_s` (seconds since 1970)."""
+    lines = [f"HTTP/1.1 {status}"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    lines.append(f"Date: {build_http_date(int(at_s))}\r\n\r\n")
+    return "\r\n".join(lines).encode("latin-1") + body
+
+
 class Answer(WSGITask):
     """An answer whose head and body leave in one piece, where the app gave it whole.
 
@@ -141,12 +149,9 @@ class Answer(WSGITask):
         if self.wrote_header or not self._is_whole(data):
             super().write(data)
             return
-        lines = [f"HTTP/1.1 {self.status}"]
-        lines += [f"{name}: {value}" for name, value in self.response_headers]
-        lines.append(f"Date: {build_http_date(self.start_time)}\r\n\r\n")
         self.wrote_header = True
         self.content_bytes_written = len(data)
-        self.channel.write_soon("\r\n".join(lines).encode("latin-1") + data)
+        self.channel.write_soon(message(self.status, self.response_headers, self.start_time, data))
 
     def _is_whole(self, data: bytes) -> bool:
         request: Any = self.request

@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from waitress.utilities import build_http_date
 from werkzeug.datastructures import MultiDict
 from werkzeug.http import HTTP_STATUS_CODES, parse_options_header
 
 from engine.errors import StorageTrouble
 from web.cors import also_by_origin
 from web.edge import Asked
+from web.framing import message
 from web.handlers import Handlers
 from web.headers import REQUEST_ID, api_headers, new_request_id
 from web.responses import Reply, problem_for, problem_reply
@@ -95,11 +95,9 @@ class Quick:
             "Request-Id": request_id,
             **reply.headers,
             "Vary": also_by_origin(reply.headers.get("Vary")),
-            "Date": build_http_date(int(time.time())),
         }
-        lines = [f"HTTP/1.1 {reply.status} {HTTP_STATUS_CODES[reply.status].upper()}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + reply.body
+        status = f"{reply.status} {HTTP_STATUS_CODES[reply.status].upper()}"
+        return message(status, headers.items(), time.time(), reply.body)
 
 
 class _Plain:
