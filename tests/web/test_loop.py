@@ -279,9 +279,11 @@ def test_a_group_that_was_not_kept_is_told_so_and_poisons(counter: Counter) -> N
     desk = Desk(counter.site)
     txns = [counter.house.create() for _ in range(CALLERS)]
     fault = failed_sync(counter)
-    answers = desk.ask(*cancels(desk, txns))
+    asked = [desk.request("POST", f"/{txn}/cancel", Accept_Language="ko") for txn in txns]
+    answers = desk.ask(*asked)
     assert fault.fired
     assert {(status, body["code"]) for status, _, body in answers} == {(503, "storage_unavailable")}
+    assert {headers["Content-Language"] for _, headers, _ in answers} == {"ko"}
     assert counter.house.store.poisoned
     desk.close()
     counter.restart()
