@@ -433,22 +433,26 @@ TREE_MUTATIONS: tuple[Mutation, ...] = (a_spoilt_leaf, a_spoilt_node)
 
 
 def a_removed_stream(book: Book, dice: random.Random) -> Done:
-    """A payment gone without a trace, the tree grown anew."""
-    row = book.pick(dice, "transactions")
+    """A payment gone without a trace, the tree grown anew; the book still tells of an erased one."""
+    remove(book, book.pick(dice, "transactions", "erased_at IS NULL")["id"])
+    return Done.at("nothing left of a payment", "tree", 0)
+
+
+def remove(book: Book, stream: str) -> None:
+    """Take a payment out of every table of the log, and grow the tree anew."""
     for sql in (
         "DELETE FROM entries WHERE stream = ?",
         "DELETE FROM personal WHERE stream = ?",
         "DELETE FROM tree WHERE stream = ?",
         "DELETE FROM transactions WHERE id = ?",
     ):
-        book.sql(sql, row["id"])
+        book.sql(sql, stream)
     _regrow(book)
-    return Done.at("nothing left of a payment", "tree", 0)
 
 
 def a_cut_tail(book: Book, dice: random.Random) -> Done:
     """The last entries of a payment gone, its row set back, the tree grown anew."""
-    row = book.pick(dice, "transactions", "head_seq > 1")
+    row = book.pick(dice, "transactions", "head_seq > 1 AND erased_at IS NULL")
     keep = dice.randrange(1, row["head_seq"])
     for table in ("entries", "personal", "tree"):
         book.sql(f"DELETE FROM {table} WHERE stream = ? AND seq > ?", row["id"], keep)

@@ -26,6 +26,7 @@ from tamper import (
     Book,
     Done,
     history,
+    remove,
     standalone,
 )
 
@@ -156,6 +157,18 @@ def test_a_rewrite_is_seen_by_a_checkpoint_alone(court: Court) -> None:
         with court.book.tampered(mutation, random.Random(SEED)):
             assert audit(court.book.store, None).findings == (), mutation.__name__
             assert court.engine() != set()
+
+
+def test_an_erased_payment_is_missed_without_a_checkpoint(court: Court) -> None:
+    (erased,) = court.book.store.rows("SELECT id FROM transactions WHERE erased_at IS NOT NULL")
+
+    def without_it(book: Book, _: random.Random) -> Done:
+        remove(book, erased["id"])
+        return Done.at("an erased payment removed", erased["id"], 1)
+
+    with court.book.tampered(without_it, random.Random(SEED)):
+        found = audit(court.book.store, None).findings
+    assert {finding.stream for finding in found} == {erased["id"]}
 
 
 def treated(path: Path, way: int) -> Path:
