@@ -433,7 +433,7 @@ TREE_MUTATIONS: tuple[Mutation, ...] = (a_spoilt_leaf, a_spoilt_node)
 
 
 def a_removed_stream(book: Book, dice: random.Random) -> Done:
-    """A payment gone without a trace, the tree grown anew; the book still tells of an erased one."""
+    """A payment gone without a trace, the tree grown anew; of erased ones the book still tells."""
     remove(book, book.pick(dice, "transactions", "erased_at IS NULL")["id"])
     return Done.at("nothing left of a payment", "tree", 0)
 
